@@ -1,0 +1,194 @@
+// The advisor's one port: what would a statement cost if these indexes existed?
+//
+//   Analyse(text) -> Statement (which columns are compared, joined, sorted, needed, per relation)
+//        |                                   core: candidates -> IndexSpec
+//   Declare(spec) -> IndexId                 a hypothetical index, private to this port object
+//   Price(statement, {ids}) -> cost, ids the plan uses      by the host's own planner
+//
+// Implementations: PostgreSQL (standard_planner under get_relation_info_hook), SQLite (a private
+// in-memory replica), and a fake in tests/. One object serves one call; nothing it does outlives
+// it, and nothing of it is visible to other sessions. Not thread-safe. Errors that the host
+// foresees are Results; an unforeseen host error may pass through the core as an unwinding
+// (PostgreSQL: HostError, for instance a query cancel), so callers keep no bare state.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "upkeep/base/result.h"
+
+namespace upkeep::advisor {
+
+using RelationId = int32_t;   // dense: the port numbers relations as it meets them, from 0
+using StatementId = int32_t;  // dense, in order of Analyse
+using IndexId = int32_t;      // dense, in order of Declare
+
+enum class IndexKind : uint8_t { kBtree, kCovering, kPartial, kExpression, kGin, kBrin, kTrigram };
+
+/// One key of an index: a column of the relation, or (column < 0) an expression in the host's SQL.
+struct IndexKey {
+    int column = -1;         // position in Relation::columns
+    std::string expression;  // only where column < 0
+    bool descending = false;
+    bool nulls_first = false;  // PostgreSQL's default: false ascending, true descending
+    friend bool operator==(const IndexKey&, const IndexKey&) = default;
+};
+
+struct IndexSpec {
+    RelationId relation = -1;
+    IndexKind kind = IndexKind::kBtree;
+    std::vector<IndexKey> keys;
+    std::vector<int> include;  // further columns carried for index-only access; hosts without
+                               // INCLUDE (SQLite) append them as keys
+    std::string predicate;     // partial index: its WHERE in the host's SQL; empty: whole table
+    friend bool operator==(const IndexSpec&, const IndexSpec&) = default;
+};
+
+struct ColumnFacts {
+    std::string name;           // as in the catalog, unquoted
+    double distinct_count = 0;  // estimated distinct values; 0: unknown
+    double null_ratio = 0;
+    double width_bytes = 0;    // average stored width; 0: unknown
+    bool is_orderable = true;  // has a default B-tree operator class
+};
+
+struct ExistingIndex {
+    std::string name;
+    IndexSpec spec;
+    double size_bytes = 0;
+    bool is_unique = false;
+    bool backs_constraint = false;
+};
+
+struct Relation {
+    std::string name;           // unquoted
+    std::string display_name;   // quoted, qualified where the caller's search path needs it
+    std::string schema_quoted;  // quoted schema when display_name is qualified, else empty
+    double rows = 0;
+    double size_bytes = 0;
+    std::vector<ColumnFacts> columns;
+    std::vector<ExistingIndex> indexes;
+    bool is_partitioned = false;
+    bool is_temporary = false;
+    std::string no_index_because;  // why no index can be proposed here (foreign table, catalog,
+                                   // virtual table, …); empty: it can
+};
+
+enum class Operator : uint8_t {
+    kEqual,   // column = constant or parameter
+    kIn,      // column IN (list), = ANY(array)
+    kIsNull,  // column IS NULL
+    kJoin,    // column = column of another relation
+    kRange,   // <, <=, >, >=, BETWEEN
+    kPrefix,  // LIKE 'abc%' that an index of this host can serve
+};
+
+struct Predicate {
+    int column = -1;
+    Operator op = Operator::kEqual;
+    double selectivity = -1;  // of this predicate alone, 0..1; < 0: not known
+    std::string text;         // for the reason, no literals: `status = …`, `started_at >= …`
+};
+
+struct SortKey {
+    int column = -1;
+    bool descending = false;
+    bool nulls_first = false;
+};
+
+/// How one statement uses one relation (once per mention: a self-join has two).
+struct RelationUse {
+    RelationId relation = -1;
+    std::vector<Predicate> predicates;  // those of AND-ed top level and of single OR branches
+    std::vector<SortKey> order;         // leading ORDER BY keys that are columns of this relation
+    std::vector<int> group;             // GROUP BY / DISTINCT columns of this relation
+    std::vector<int> needed;            // all columns the statement reads, ascending
+    bool has_limit = false;             // a LIMIT stands above this relation's order
+};
+
+enum class StatementKind : uint8_t { kSelect, kInsert, kUpdate, kDelete, kOther };
+
+struct Statement {
+    StatementId id = -1;
+    StatementKind kind = StatementKind::kSelect;
+    int64_t fingerprint = 0;          // PostgreSQL: queryid; SQLite: hash of the normalised text
+    std::vector<RelationUse> uses;    // base relations only, also inside views and subqueries
+    std::vector<RelationId> written;  // targets of INSERT/UPDATE/DELETE
+};
+
+struct Price {
+    double cost = 0;            // PostgreSQL: planner units; SQLite: steps + 5 x pages
+    std::vector<IndexId> used;  // the given indexes that the plan uses, ascending, each once
+};
+
+struct Explained {
+    double cost = 0;
+    std::string plan_json;
+    std::vector<std::string>
+        used_names;  // all indexes the plan uses, existing ones too, in plan order
+};
+
+/// How this host writes index DDL.
+struct Dialect {
+    std::string_view create_index;  // `CREATE INDEX CONCURRENTLY IF NOT EXISTS`
+    std::string_view drop_index;    // `DROP INDEX CONCURRENTLY IF EXISTS`
+    std::string_view
+        plain_create_index;  // where concurrency is impossible (temporary, partitioned)
+    std::string_view plain_drop_index;
+    bool has_include = false;          // INCLUDE (…)
+    bool has_nulls_order = false;      // NULLS FIRST / LAST
+    bool schema_before_index = false;  // SQLite: CREATE INDEX aux.i ON t; PostgreSQL: … i ON s.t
+    int max_name_bytes = 63;
+};
+
+class WhatIf {
+  public:
+    virtual ~WhatIf() = default;
+
+    /// Parses and analyses one statement for the caller, with the caller's rights; plans nothing.
+    /// Errors: kInvalidArgument (not one statement, does not parse: the host's own text),
+    ///         kNotFound (a relation or column does not exist), kPermissionDenied.
+    virtual Result<Statement> Analyse(std::string_view text) = 0;
+
+    /// Facts of a relation that an analysed statement or a declared index named.
+    virtual const Relation& relation(RelationId id) const = 0;
+
+    /// Declares a hypothetical index. Equal specs give equal ids.
+    /// Errors: kUnsupported (kind, expression or predicate that this host cannot hypothesise).
+    virtual Result<IndexId> Declare(const IndexSpec& spec) = 0;
+
+    /// The same from the caller's own CREATE INDEX text; the name in the text names it in plans.
+    /// Errors: as Analyse, and kInvalidArgument if it is no CREATE INDEX.
+    virtual Result<IndexId> DeclareSql(std::string_view create_index) = 0;
+
+    /// Cost of the statement if, beside what exists, exactly `indexes` existed.
+    /// Note: plans only, never executes.
+    virtual Result<Price> PriceWith(StatementId statement, std::span<const IndexId> indexes) = 0;
+
+    /// The same with the plan as JSON text (always planned afresh, never from a cache).
+    virtual Result<Explained> Explain(StatementId statement, std::span<const IndexId> indexes) = 0;
+
+    /// Estimated bytes of the index once built (B-tree deduplication counted).
+    virtual double SizeBytes(IndexId index) = 0;
+
+    /// Cost that the index adds to one execution of a writing statement, in PriceWith's unit;
+    /// nullopt: this port cannot say.
+    virtual std::optional<double> WriteCost(IndexId index, StatementId statement) = 0;
+
+    virtual Dialect dialect() const = 0;
+    virtual std::string Quote(std::string_view name) const = 0;
+    /// Is there a relation or index of this name where an index of `relation` would be created?
+    virtual bool NameTaken(RelationId relation, std::string_view index_name) const = 0;
+
+    /// Milliseconds since the port was made (monotonic).
+    virtual int64_t ElapsedMs() const = 0;
+    /// True when the caller cancelled. Asked before every planner call; PostgreSQL raises instead.
+    virtual bool ShouldStop() = 0;
+};
+
+}  // namespace upkeep::advisor

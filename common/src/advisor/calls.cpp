@@ -1,0 +1,85 @@
+// The advisor's calls: index advice and what-if.
+// SPDX-License-Identifier: PostgreSQL
+#include "../base/calls.h"
+
+namespace upkeep {
+
+namespace {
+
+constexpr Parameter kAdviseParameters[] = {
+    {"workload", Type::kTextArray, "NULL",
+     "statements, one each (SQLite: also one text of several); NULL: what was captured"},
+    {"weights", Type::kFloat8Array, "NULL",
+     "weight of each statement, for instance calls per hour; NULL: 1 each"},
+    {"budget_bytes", Type::kBigint, "NULL", "limit of the indexes' total size; NULL: none"},
+    {"max_columns", Type::kInt, "3", "key columns of an index at most, 1 to 8"},
+    {"time_limit", Type::kInterval, "30 s", "the search ends here with the best found"},
+    {"min_saving_ratio", Type::kFloat8, "0.01",
+     "a row that saves less than this share of the baseline is left out; 0 keeps all that save"},
+    {"kinds", Type::kTextArray, "NULL",
+     "btree, covering, partial, expression, gin, brin, trigram; NULL: all that are known"},
+};
+
+constexpr Column kAdviseColumns[] = {
+    {"rank", Type::kInt, "order of creation; each row stands on the rows before it"},
+    {"table_name", Type::kText, "table, qualified where needed"},
+    {"columns", Type::kTextArray, "key columns or expressions, DESC where it matters"},
+    {"kind", Type::kText, "btree, covering, partial, expression, gin, brin, trigram"},
+    {"create_sql", Type::kText, "creates it; one statement, runnable as it is"},
+    {"drop_sql", Type::kText, "undoes it"},
+    {"size_bytes", Type::kBigint, "estimated size once built, deduplication counted"},
+    {"cost_before", Type::kFloat8,
+     "weighted workload cost before this row (PostgreSQL: planner units; SQLite: steps + 5 x "
+     "pages)"},
+    {"cost_after", Type::kFloat8, "the same after this row"},
+    {"saving_ratio", Type::kFloat8, "(baseline - cost_after) / baseline, cumulative"},
+    {"write_cost", Type::kFloat8,
+     "added by the workload's writes, same unit, inside cost_after; NULL: not priced"},
+    {"fingerprints", Type::kBigintArray, "statements that it serves"},
+    {"reason", Type::kText, "which predicate, join or order it serves"},
+    {"warnings", Type::kTextArray, "what a careful person would ask first"},
+    {"steps", Type::kTextArray, "the statements to run, in order"},
+};
+
+constexpr Parameter kWhatIfParameters[] = {
+    {"statement", Type::kText, nullptr, "one statement; it is planned, never run"},
+    {"indexes", Type::kTextArray, nullptr, "CREATE INDEX statements that are to be assumed"},
+};
+
+constexpr Column kWhatIfColumns[] = {
+    {"cost_before", Type::kFloat8,
+     "cost without them (PostgreSQL: planner units; SQLite: steps + 5 x pages)"},
+    {"cost_after", Type::kFloat8, "cost with them"},
+    {"plan_before", Type::kJson, "plan without them"},
+    {"plan_after", Type::kJson, "plan with them"},
+    {"used_indexes", Type::kTextArray, "indexes in plan_after, assumed and existing ones"},
+};
+
+constexpr TableFunction kCalls[] = {
+    {.name = "advise_indexes",
+     .topic = "advisor",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "which indexes to create for a workload, within a budget",
+     .since = "0.1.0",
+     .parameters = kAdviseParameters,
+     .columns = kAdviseColumns},
+    {.name = "what_if",
+     .topic = "advisor",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "cost and plan of a statement if these indexes existed",
+     .since = "0.1.0",
+     .parameters = kWhatIfParameters,
+     .columns = kWhatIfColumns},
+};
+
+}  // namespace
+
+std::span<const TableFunction> AdvisorCalls() {
+    return kCalls;
+}
+
+}  // namespace upkeep

@@ -1,0 +1,15 @@
+// The topics' lists of calls. A new topic adds its function here and in AllCalls().
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <span>
+
+#include "upkeep/base/table_function.h"
+
+namespace upkeep {
+
+std::span<const TableFunction> BaseCalls();
+std::span<const TableFunction> AdvisorCalls();
+std::span<const TableFunction> WorkflowCalls();
+
+}  // namespace upkeep
