@@ -119,6 +119,7 @@ struct Statement {
     int64_t fingerprint = 0;          // PostgreSQL: queryid; SQLite: hash of the normalised text
     std::vector<RelationUse> uses;    // base relations only, also inside views and subqueries
     std::vector<RelationId> written;  // targets of INSERT/UPDATE/DELETE
+    bool is_generic = false;          // parameters without values: priced for values in general
 };
 
 struct Price {
