@@ -1,10 +1,177 @@
-// Prints docs/reference.md from the registered calls (target `make docs`).
+// Prints docs/reference.md (default) or the registered calls as tab separated rows (--tsv, in the
+// form of tests/spec/calls.tsv) from the one list in common/: targets `make docs`, parity test.
 // SPDX-License-Identifier: PostgreSQL
 #include <cstdio>
+#include <cstring>
+#include <string>
 
 #include "upkeep/base/table_function.h"
 
-int main() {
-    std::puts("# Reference");
+namespace {
+
+using upkeep::CallKind;
+using upkeep::Hosts;
+using upkeep::TableFunction;
+using upkeep::Type;
+
+std::string PgType(Type type) {
+    switch (type) {
+        case Type::kVoid:
+            return "void";
+        case Type::kBool:
+            return "boolean";
+        case Type::kInt:
+            return "integer";
+        case Type::kBigint:
+            return "bigint";
+        case Type::kFloat8:
+            return "double precision";
+        case Type::kText:
+            return "text";
+        case Type::kJson:
+            return "jsonb";
+        case Type::kTimestamp:
+            return "timestamp with time zone";
+        case Type::kInterval:
+            return "interval";
+        case Type::kRegclass:
+            return "regclass";
+        case Type::kTextArray:
+            return "text[]";
+        case Type::kIntArray:
+            return "integer[]";
+        case Type::kBigintArray:
+            return "bigint[]";
+        case Type::kFloat8Array:
+            return "double precision[]";
+    }
+    return "?";
+}
+
+std::string SqliteType(Type type) {
+    switch (type) {
+        case Type::kVoid:
+            return "";
+        case Type::kBool:
+        case Type::kInt:
+        case Type::kBigint:
+        case Type::kInterval:
+            return "INTEGER";
+        case Type::kFloat8:
+            return "REAL";
+        default:
+            return "TEXT";
+    }
+}
+
+std::string SqliteName(const upkeep::Parameter& parameter) {
+    return std::string(parameter.name) + (parameter.type == Type::kInterval ? "_ms" : "");
+}
+
+const char* HostWord(Hosts hosts) {
+    return hosts == Hosts::kBoth ? "both" : hosts == Hosts::kPostgres ? "pg" : "sl";
+}
+
+const char* KindWord(CallKind kind) {
+    return kind == CallKind::kScalar ? "scalar" : kind == CallKind::kView ? "view" : "function";
+}
+
+void PrintTsvRow(const TableFunction& call, const char* role, size_t position,
+                 std::string_view item, Type type, const char* default_value,
+                 const char* sqlite_default) {
+    std::printf("%s\t%s\t%s\t%s\t%zu\t%s\t%s\t%s\t%s\t%s\n", std::string(call.name).c_str(),
+                KindWord(call.kind), HostWord(call.hosts), role, position,
+                std::string(item).c_str(), PgType(type).c_str(), SqliteType(type).c_str(),
+                default_value == nullptr ? "" : default_value,
+                sqlite_default == nullptr ? "" : sqlite_default);
+}
+
+void PrintTsv() {
+    std::puts("name\tkind\thosts\trole\tposition\titem\tpg_type\tsl_type\tdefault\tsl_default");
+    for (const TableFunction* call : upkeep::AllCalls()) {
+        size_t position = 0;
+        for (const upkeep::Parameter& parameter : call->parameters) {
+            PrintTsvRow(*call, "param", ++position, parameter.name, parameter.type,
+                        parameter.default_value, parameter.sqlite_default);
+        }
+        position = 0;
+        for (const upkeep::Column& column : call->columns) {
+            PrintTsvRow(*call, "column", ++position, column.name, column.type, nullptr, nullptr);
+        }
+        if (call->kind == CallKind::kScalar) {
+            PrintTsvRow(*call, "result", 1, "", call->returns, nullptr, nullptr);
+        }
+    }
+}
+
+std::string Signature(const TableFunction& call, bool sqlite) {
+    std::string out = (sqlite ? "upkeep_" : "upkeep.") + std::string(call.name);
+    if (call.kind == CallKind::kView) {
+        return out;
+    }
+    out += '(';
+    const char* separator = "";
+    for (const upkeep::Parameter& parameter : call.parameters) {
+        out += separator + (sqlite ? SqliteName(parameter) : std::string(parameter.name));
+        separator = ", ";
+    }
+    return out + ')';
+}
+
+void PrintCall(const TableFunction& call) {
+    std::printf("\n## %s\n\n%s. Added in %s.\n\n", std::string(call.name).c_str(),
+                std::string(call.doc).c_str(), std::string(call.since).c_str());
+    if (call.hosts != Hosts::kSqlite) {
+        std::printf("* PostgreSQL: `%s`\n", Signature(call, false).c_str());
+    }
+    if (call.hosts != Hosts::kPostgres) {
+        std::printf("* SQLite: `%s`\n", Signature(call, true).c_str());
+    }
+    if (call.kind == CallKind::kScalar) {
+        std::printf("* Result: %s\n", PgType(call.returns).c_str());
+    }
+    if (!call.parameters.empty()) {
+        std::puts("\n| parameter | type | default | meaning |\n| --- | --- | --- | --- |");
+    }
+    for (const upkeep::Parameter& parameter : call.parameters) {
+        std::string shown =
+            parameter.default_value == nullptr ? "required" : parameter.default_value;
+        if (parameter.sqlite_default != nullptr) {
+            shown += std::string(" (SQLite: ") + parameter.sqlite_default + ")";
+        }
+        std::printf("| `%s` | %s | %s | %s |\n", std::string(parameter.name).c_str(),
+                    PgType(parameter.type).c_str(), shown.c_str(),
+                    std::string(parameter.doc).c_str());
+    }
+    if (!call.columns.empty()) {
+        std::puts("\n| column | type | meaning |\n| --- | --- | --- |");
+    }
+    for (const upkeep::Column& column : call.columns) {
+        std::printf("| `%s` | %s | %s |\n", std::string(column.name).c_str(),
+                    PgType(column.type).c_str(), std::string(column.doc).c_str());
+    }
+}
+
+void PrintReference() {
+    std::puts(
+        "# Reference\n\n"
+        "Generated by `make docs` from the registered calls; do not edit. PostgreSQL: schema "
+        "`upkeep`. SQLite: prefix `upkeep_`;\nviews and functions with columns are virtual tables "
+        "whose hidden columns carry the parameter names, an interval `x` is\n`x_ms` (integer "
+        "milliseconds), arrays and jsonb are JSON text, timestamps ISO-8601 UTC text, booleans "
+        "0 and 1.");
+    for (const TableFunction* call : upkeep::AllCalls()) {
+        PrintCall(*call);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 1 && std::strcmp(argv[1], "--tsv") == 0) {
+        PrintTsv();
+    } else {
+        PrintReference();
+    }
     return 0;
 }

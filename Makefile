@@ -1,0 +1,82 @@
+# Every developer command, one line each. `./dev demo` and `./dev check` install what is missing first.
+SHELL := /bin/bash
+BUILD ?= build
+JOBS ?= $(shell nproc)
+PG_CONFIG ?= pg_config
+PG := $(MAKE) --no-print-directory -C pg_ext PG_CONFIG=$(PG_CONFIG)
+CMAKE_FLAGS ?=
+
+.DEFAULT_GOAL := all
+.PHONY: help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
+	check-parity check-scripts check-all check-world lint format docs fuzz asan bench clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
+
+all: sqlite      ## the SQLite module: build/upkeep.so
+
+$(BUILD)/Makefile: CMakeLists.txt
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS)
+
+sqlite: $(BUILD)/Makefile ## the SQLite module only
+	@$(MAKE) --no-print-directory -C $(BUILD) -j$(JOBS) upkeep_sqlite
+
+pg:              ## the PostgreSQL extension, not installed
+	@$(PG) -j$(JOBS)
+
+install: pg      ## puts the PostgreSQL extension in place
+	@$(PG) install
+
+uninstall:       ## removes it
+	@$(PG) uninstall
+
+demo: sqlite     ## the main job on a sample database (DEMO_ARGS=--postgres: on PostgreSQL)
+	@bash demo/run.sh $(DEMO_ARGS)
+
+check: $(BUILD)/Makefile ## unit tests of the core (seconds)
+	@$(MAKE) --no-print-directory -C $(BUILD) -j$(JOBS) upkeep_unit && $(BUILD)/upkeep_unit --gtest_brief=1
+
+check-sqlite: $(BUILD)/Makefile ## the module in shell, python and C
+	@$(MAKE) --no-print-directory -C $(BUILD) -j$(JOBS) all && bash tests/sqlite/run.sh $(BUILD)
+
+installcheck: pg ## pg_regress on a throw-away cluster
+	@bash tests/pg/run_regress.sh
+
+check-pgtap: pg  ## pgTAP on a throw-away cluster
+	@bash tests/pgtap/run.sh
+
+check-postgres: pg ## oracles and processes against a real server
+	@bash tests/pg/run.sh
+
+check-parity: sqlite pg ## the registered calls against both hosts' catalogs and tests/spec
+	@bash tests/parity/run.sh $(BUILD)
+
+check-scripts:   ## the rules of scripts/, and that they fail when violated
+	@bash scripts/run_checks.sh $(BUILD)
+
+check-all:       ## everything that CI runs; ends with `N passed, N failed`
+	@bash tests/run_suites.sh
+
+check-world: check-all asan fuzz ## and the slow suites
+
+lint:            ## format check, clang-tidy, shellcheck, scripts/check_*.sh
+	@bash scripts/lint.sh $(BUILD)
+
+format:          ## clang-format over all sources
+	@git ls-files -co --exclude-standard '*.cpp' '*.h' '*.c' | xargs clang-format -i
+
+docs: $(BUILD)/Makefile ## docs/reference.md from the registered calls
+	@$(MAKE) --no-print-directory -C $(BUILD) upkeep_reference && $(BUILD)/upkeep_reference > docs/reference.md
+
+fuzz:            ## libFuzzer targets, FUZZ_SECONDS each (default 60)
+	@bash tests/fuzz/run.sh
+
+asan:            ## core unit tests under ASan+UBSan, SQLite suite under ASan
+	@bash tests/run_sanitized.sh
+
+bench:           ## benches; results with their command go to bench/README.md
+	@cmake -S . -B build-bench -DCMAKE_BUILD_TYPE=Release -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
+	@$(MAKE) --no-print-directory -C build-bench -j$(JOBS) upkeep_bench && build-bench/upkeep_bench
+
+clean:           ## removes what was built
+	rm -rf build build-asan build-fuzz build-bench; $(PG) clean

@@ -1,0 +1,27 @@
+// What works here, how well, and what to do to get the rest: the rows of `capabilities`.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <string>
+
+#include "upkeep/base/table_function.h"
+
+namespace upkeep {
+
+/// What a host found out about itself. Texts are the host's own words.
+struct HostFacts {
+    enum class Loaded { kPreloaded, kLoaded, kCreated };
+    Loaded loaded = Loaded::kCreated;
+    std::string loaded_reason;   // `shared_preload_libraries names upkeep`, `loaded by .load`, …
+    std::string preload_advice;  // what to do for more; empty: nothing more to get
+    bool can_capture = false;    // this version on this host captures statements
+    bool has_statement_source = false;  // another source of captured statements can be read
+    std::string statement_source;       // its name, or why there is none
+    std::string statement_source_advice;
+    bool is_read_only = false;  // a standby, a read-only file
+};
+
+/// One row per feature: feature, available, tier, reason, how_to_enable.
+void Capabilities(const HostFacts& facts, RowSink& rows);
+
+}  // namespace upkeep

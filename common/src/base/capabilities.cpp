@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/base/capabilities.h"
+
+namespace upkeep {
+
+namespace {
+
+std::string TierWord(HostFacts::Loaded loaded) {
+    switch (loaded) {
+        case HostFacts::Loaded::kPreloaded:
+            return "preloaded";
+        case HostFacts::Loaded::kLoaded:
+            return "loaded";
+        case HostFacts::Loaded::kCreated:
+            break;
+    }
+    return "created";
+}
+
+Value TextOrNull(const std::string& text) {
+    return text.empty() ? Value() : Value(text);
+}
+
+}  // namespace
+
+void Capabilities(const HostFacts& facts, RowSink& rows) {
+    const std::string tier = TierWord(facts.loaded);
+    const auto add = [&](const char* feature, bool available, std::string reason,
+                         const std::string& advice) {
+        rows.Add({Value(std::string(feature)), Value(available), Value(tier),
+                  Value(std::move(reason)), TextOrNull(advice)});
+    };
+    add("index_advice", true, "given statements are priced by this database's own planner", "");
+    add("what_if", true, "plans with assumed indexes; nothing is created", "");
+    add("captured_workload", facts.has_statement_source, facts.statement_source,
+        facts.statement_source_advice);
+    add("workflow_schema", !facts.is_read_only,
+        facts.is_read_only ? "this database is read-only"
+                           : "creates ordinary tables for the caller",
+        facts.is_read_only ? "call it where the database can be written" : "");
+    add("library", true, facts.loaded_reason, facts.preload_advice);
+}
+
+}  // namespace upkeep

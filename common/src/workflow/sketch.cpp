@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/workflow/sketch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace upkeep::workflow {
+
+namespace {
+
+using capture::BucketCount;
+
+constexpr char kMagic = 'U';
+constexpr char kVersion = 1;
+constexpr double kMaxMicroseconds = 144115188075855872.0;  // 2^57
+constexpr uint64_t kNanosPerMicro = 1000;
+constexpr uint64_t kWideMicros = uint64_t{1} << 53;  // from here on nanoseconds leave 64 bits
+
+uint32_t BucketOfMicros(double microseconds) {
+    const auto whole = static_cast<uint64_t>(microseconds);
+    if (whole >= kWideMicros) {  // the same bucket ten octaves lower, moved up again
+        return capture::BucketOf((whole >> 10) * kNanosPerMicro) + 10 * capture::kSteps;
+    }
+    return capture::BucketOf(static_cast<uint64_t>(microseconds * kNanosPerMicro));
+}
+
+constexpr uint32_t kLastBucket = 4096;  // above the bucket of 2^57 us
+
+void PutNumber(std::string* out, uint64_t number) {
+    while (number >= 0x80) {
+        out->push_back(static_cast<char>(number | 0x80));
+        number >>= 7;
+    }
+    out->push_back(static_cast<char>(number));
+}
+
+/// Takes one number off the front; false: truncated, longer than 64 bits or not minimal.
+bool TakeNumber(std::string_view* bytes, uint64_t* number) {
+    *number = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        if (bytes->empty()) {
+            return false;
+        }
+        const auto byte = static_cast<unsigned char>(bytes->front());
+        bytes->remove_prefix(1);
+        if (shift == 63 && byte > 1) {
+            return false;
+        }
+        *number |= static_cast<uint64_t>(byte & 0x7F) << shift;
+        if (byte < 0x80) {
+            return shift == 0 || byte != 0;
+        }
+    }
+    return false;
+}
+
+Error Damaged() {
+    return Error(Code::kInvalidArgument, "these bytes are no sketch, or a damaged one",
+                 "pass what percentile_sketch or merge_sketches returned, unchanged");
+}
+
+}  // namespace
+
+void Sketch::AddCount(uint32_t bucket, uint64_t count) {
+    const auto at = std::lower_bound(
+        buckets_.begin(), buckets_.end(), bucket,
+        [](const BucketCount& entry, uint32_t wanted) { return entry.bucket < wanted; });
+    if (at != buckets_.end() && at->bucket == bucket) {
+        at->count += count;
+    } else {
+        buckets_.insert(at, {bucket, count});
+    }
+}
+
+void Sketch::Add(double microseconds) {
+    const double clamped =
+        microseconds > 0 ? std::min(microseconds, kMaxMicroseconds) : 0;  // NaN counts as 0
+    AddCount(BucketOfMicros(clamped), 1);
+    ++count_;
+    sum_us_ += static_cast<uint64_t>(std::llround(clamped));
+}
+
+void Sketch::Merge(const Sketch& other) {
+    for (const BucketCount& entry : other.buckets_) {
+        AddCount(entry.bucket, entry.count);
+    }
+    count_ += other.count_;
+    sum_us_ += other.sum_us_;
+}
+
+Result<void> Sketch::Subtract(const Sketch& other) {
+    std::vector<BucketCount> left = buckets_;
+    auto at = left.begin();
+    for (const BucketCount& entry : other.buckets_) {
+        while (at != left.end() && at->bucket < entry.bucket) {
+            ++at;
+        }
+        if (at == left.end() || at->bucket != entry.bucket || at->count < entry.count) {
+            return Error(Code::kInvalidArgument, "the sketch does not contain what is taken away");
+        }
+        at->count -= entry.count;
+    }
+    std::erase_if(left, [](const BucketCount& entry) { return entry.count == 0; });
+    buckets_ = std::move(left);
+    count_ -= other.count_;
+    sum_us_ -= std::min(sum_us_, other.sum_us_);
+    return {};
+}
+
+double Sketch::mean_ms() const {
+    return count_ == 0 ? std::numeric_limits<double>::quiet_NaN()
+                       : static_cast<double>(sum_us_) / static_cast<double>(count_) / 1e3;
+}
+
+double Sketch::QuantileMs(double q) const {
+    return capture::Quantile(buckets_, q) / 1e6;
+}
+
+double Sketch::MaxMs() const {
+    return buckets_.empty() ? std::numeric_limits<double>::quiet_NaN()
+                            : capture::BucketHigh(buckets_.back().bucket) / 1e6;
+}
+
+std::string Sketch::Encode() const {
+    std::string out = {kMagic, kVersion};
+    PutNumber(&out, count_);
+    PutNumber(&out, sum_us_);
+    PutNumber(&out, buckets_.size());
+    uint32_t previous = 0;
+    for (const BucketCount& entry : buckets_) {
+        PutNumber(&out, entry.bucket - previous);
+        PutNumber(&out, entry.count);
+        previous = entry.bucket;
+    }
+    return out;
+}
+
+Result<Sketch> Sketch::Decode(std::string_view bytes) {
+    if (bytes.size() < 2 || bytes[0] != kMagic) {
+        return Damaged();
+    }
+    if (bytes[1] != kVersion) {
+        return Error(Code::kInvalidArgument,
+                     "a sketch of version " + std::to_string(static_cast<unsigned char>(bytes[1])) +
+                         ", this library reads version 1",
+                     "update the library");
+    }
+    bytes.remove_prefix(2);
+    Sketch sketch;
+    uint64_t pairs = 0;
+    if (!TakeNumber(&bytes, &sketch.count_) || !TakeNumber(&bytes, &sketch.sum_us_) ||
+        !TakeNumber(&bytes, &pairs) || pairs > bytes.size() / 2) {
+        return Damaged();
+    }
+    uint64_t bucket = 0;
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < pairs; ++i) {
+        uint64_t gap = 0;
+        uint64_t count = 0;
+        if (!TakeNumber(&bytes, &gap) || !TakeNumber(&bytes, &count) || count == 0 ||
+            (i > 0 && gap == 0) || gap > kLastBucket) {
+            return Damaged();
+        }
+        bucket += gap;
+        total += count;
+        if (bucket > kLastBucket || total < count) {
+            return Damaged();
+        }
+        sketch.buckets_.push_back({static_cast<uint32_t>(bucket), count});
+    }
+    if (!bytes.empty() || total != sketch.count_) {
+        return Damaged();
+    }
+    return sketch;
+}
+
+}  // namespace upkeep::workflow

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# docs/reference.md is what the registered calls print: see scripts/README.md.
+# Usage: check_docs_in_sync.sh BUILD_DIR
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${1:-build}
+if ! diff -u docs/reference.md <("$build/upkeep_reference"); then
+    echo 'docs/reference.md is not what the calls print: run make docs' >&2
+    exit 1
+fi
