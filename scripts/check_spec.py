@@ -1,5 +1,5 @@
-"""tests/spec/*.tsv against the shared documents: same calls, parameters, columns, settings and
-schema names, in the same order. Types are checked where interface.md's rule leaves no choice.
+"""tests/spec/*.tsv against the shared documents: same calls, parameters, columns, settings, schema
+names and countable guide items, in the same order. Types are checked where interface.md's rule leaves no choice.
 
 Usage: check_spec.py SHARED_DIR SPEC_DIR. Silent when all agree; else one line for each difference.
 """
@@ -322,12 +322,30 @@ def check_schema(guide, rows, fates):
         same(f"fate of {name}", word, re.match(r"[\w-]*", action).group(0))
 
 
+def check_guide_items(guide, rows):
+    """What can be counted in the guide is in the list of its items: indexes, metrics, checklist."""
+    text = (guide / "database-optimization-guide.md").read_text(encoding="utf-8")
+    named = [row["text"].split(",")[0] for row in rows if row["kind"] == "index"]
+    same("guide items: indexes", re.findall(r"^CREATE INDEX (idx_\w+)", text, flags=re.M), named)
+    metrics = [row["text"].split("{")[0] for row in rows if row["kind"] == "metric" and "{" in row["text"]]
+    same("guide items: Prometheus metrics", re.findall(r"^ +'(autopr_db_\w+)',", text, flags=re.M), metrics)
+    same("guide items: points of the checklist", len(re.findall(r"^- \[ \] ", text, flags=re.M)),
+         sum(row["kind"] == "checklist" for row in rows))
+    corrections = (guide / "corrections.md").read_text(encoding="utf-8")
+    known = re.findall(r"^\| (\d+) \|", corrections, flags=re.M) + \
+        [f"0.{number}" for number in re.findall(r"^(\d)\. \*\*", corrections, flags=re.M)]
+    for row in rows:
+        same(f"{row['id']}: corrections that do not exist", [],
+             [number for number in row["corrections"].split() if number not in known])
+
+
 def main():
     shared, spec = (pathlib.Path(arg) for arg in sys.argv[1:3])
     interface = Interface(shared / "interface.md")
     check_calls(interface, read_tsv(spec / "calls.tsv"))
     check_settings(interface, read_tsv(spec / "settings.tsv"))
     check_schema(shared / "guide", read_tsv(spec / "schema.tsv"), read_tsv(spec / "schema_fates.tsv"))
+    check_guide_items(shared / "guide", read_tsv(spec / "guide_items.tsv"))
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return 1 if problems else 0
 
