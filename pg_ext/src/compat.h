@@ -4,6 +4,11 @@
 
 #include "pg.h"
 
+extern "C" {
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+}
+
 #if PG_VERSION_NUM < 150000
 #error "upkeep needs PostgreSQL 15 or later"
 #endif
@@ -13,6 +18,23 @@ namespace upkeep::pg {
 /// Settings under our prefix that nobody defined are errors, not placeholders.
 inline void ReservePrefix(const char* prefix) {
     MarkGUCPrefixReserved(prefix);
+}
+
+/// Tree walkers without a prototype (up to 15) seen with the one that is meant.
+using Walker = bool (*)(Node*, void*);
+inline bool WalkExpression(Node* node, Walker walker, void* context) {
+    return expression_tree_walker(
+        node, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context);
+}
+inline bool WalkQuery(Query* query, Walker walker, void* context, int flags) {
+    return query_tree_walker(
+        query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
+}
+
+/// copyObject() is a C macro.
+template <typename Tree>
+Tree* CopyTree(const Tree* tree) {
+    return static_cast<Tree*>(copyObjectImpl(tree));
 }
 
 }  // namespace upkeep::pg

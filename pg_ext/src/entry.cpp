@@ -1,6 +1,7 @@
 // The module's door: magic block and _PG_init, a list of registrations.
 // SPDX-License-Identifier: PostgreSQL
 #include "compat.h"
+#include "hypothetical.h"
 #include "settings.h"
 #include "tier.h"
 
@@ -11,5 +12,6 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     upkeep::pg::RememberTier();
     upkeep::pg::RegisterSettings();
+    upkeep::pg::InstallPlannerHooks();
 }
 }

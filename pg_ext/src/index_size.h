@@ -1,0 +1,21 @@
+// Estimated pages of a B-tree, deduplication counted.
+// Source: nbtree's own rules (README "Notes about deduplication", nbtsort.c): posting lists of up
+// to a tenth of a page, leaves filled to 90 %, inner pages to 70 %, one line pointer a tuple.
+// C-like: may raise, so call it inside CallHost.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include "plain.h"
+
+namespace upkeep::pg {
+
+struct IndexPages {
+    double pages;     // all of them, metapage and inner pages too
+    double tuples;    // rows it points to
+    int tree_height;  // levels above the leaves
+};
+
+/// `rows` rows of the index's table are in it.
+IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows);
+
+}  // namespace upkeep::pg

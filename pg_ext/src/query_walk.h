@@ -1,0 +1,13 @@
+// Walks a rewritten query: which columns of which base relation are compared, joined, sorted,
+// grouped and needed. C-like: may raise.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include "plain.h"
+
+namespace upkeep::pg {
+
+/// Adds the uses and written relations of `query` and all its levels to `statement`.
+void CollectUses(Query* query, PlainStatement* statement);
+
+}  // namespace upkeep::pg

@@ -1,0 +1,409 @@
+// The port object: C++ containers on this side, plain data and the server's calls on the other.
+// SPDX-License-Identifier: PostgreSQL
+#include "what_if.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "analyse.h"
+#include "guard.h"
+#include "hypothetical.h"
+#include "index_size.h"
+#include "relation_facts.h"
+
+namespace upkeep::pg {
+
+namespace {
+
+using advisor::Explained;
+using advisor::IndexId;
+using advisor::IndexSpec;
+using advisor::Price;
+using advisor::RelationId;
+using advisor::Statement;
+using advisor::StatementId;
+
+/// Our hooks are out of use again whatever way a planner call ends.
+struct ForgetAtEnd {
+    ~ForgetAtEnd() { ForgetIndexes(); }
+};
+
+/// Host calls in a memory context of their own, deleted whatever way they end.
+class ScratchContext {
+  public:
+    ScratchContext() {
+        context_ = CallHost([] {
+            return AllocSetContextCreate(CurrentMemoryContext, "upkeep plan",
+                                         ALLOCSET_DEFAULT_SIZES);
+        });
+        outer_ = MemoryContextSwitchTo(context_);
+    }
+    ~ScratchContext() {
+        MemoryContextSwitchTo(outer_);
+        MemoryContextDelete(context_);
+    }
+    ScratchContext(const ScratchContext&) = delete;
+    ScratchContext& operator=(const ScratchContext&) = delete;
+
+    MemoryContext outer() const { return outer_; }
+
+  private:
+    MemoryContext context_ = nullptr;
+    MemoryContext outer_ = nullptr;
+};
+
+class PgWhatIf : public advisor::WhatIf {
+  public:
+    Result<Statement> Analyse(std::string_view text) override;
+    const advisor::Relation& relation(RelationId id) const override {
+        return relations_[Index(id)];
+    }
+    Result<IndexId> Declare(const IndexSpec& spec) override;
+    Result<IndexId> DeclareSql(std::string_view create_index) override;
+    Result<Price> PriceWith(StatementId statement, std::span<const IndexId> indexes) override;
+    Result<Explained> Explain(StatementId statement, std::span<const IndexId> indexes) override;
+    double SizeBytes(IndexId index) override;
+    std::optional<double> WriteCost(IndexId, StatementId) override { return std::nullopt; }
+    advisor::Dialect dialect() const override;
+    std::string Quote(std::string_view name) const override;
+    bool NameTaken(RelationId relation, std::string_view index_name) const override;
+    int64_t ElapsedMs() const override {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(
+                   std::chrono::steady_clock::now() - start_)
+            .count();
+    }
+    bool ShouldStop() override {
+        CallHostVoid([] { CHECK_FOR_INTERRUPTS(); });
+        return false;
+    }
+
+  private:
+    static size_t Index(int32_t id) { return static_cast<size_t>(id); }
+    RelationId RelationOf(Oid relid);
+    advisor::RelationUse ToUse(const PlainUse& plain);
+    std::vector<HypotheticalIndex*> Chosen(std::span<const IndexId> indexes) const;
+    IndexId IdOf(Oid oid) const;
+
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    std::vector<advisor::Relation> relations_;
+    std::vector<Oid> relation_oids_;
+    std::vector<PlainStatement*> statements_;
+    std::vector<HypotheticalIndex*> indexes_;
+    std::vector<std::pair<IndexSpec, IndexId>> declared_;
+};
+
+/// `text` as the server wants it: zero-terminated, in the call's memory.
+char* HostText(std::string_view text) {
+    const char* data = text.data();
+    const size_t size = text.size();
+    return CallHost([=] { return pnstrdup(data, size); });
+}
+
+std::string PredicateText(const std::string& column, advisor::Operator op) {
+    switch (op) {
+        case advisor::Operator::kEqual:
+            return column + " = …";
+        case advisor::Operator::kIn:
+            return column + " IN (…)";
+        case advisor::Operator::kIsNull:
+            return column + " IS NULL";
+        case advisor::Operator::kJoin:
+            return column + " = join column";
+        case advisor::Operator::kRange:
+            return column + " in a range";
+        case advisor::Operator::kPrefix:
+            return column + " LIKE '…%'";
+    }
+    return column;
+}
+
+advisor::ExistingIndex ToExisting(RelationId relation, const PlainIndex& plain) {
+    advisor::ExistingIndex index;
+    index.name = plain.name;
+    index.size_bytes = plain.size_bytes;
+    index.is_unique = plain.is_unique;
+    index.backs_constraint = plain.backs_constraint;
+    index.spec.relation = relation;
+    index.spec.predicate = plain.is_partial ? "…" : "";  // only whether there is one is asked
+    for (int i = 0; i < plain.column_count; ++i) {
+        if (i >= plain.key_count) {
+            index.spec.include.push_back(plain.attnos[i] - 1);
+        } else {
+            index.spec.keys.push_back({plain.attnos[i] - 1, plain.attnos[i] == 0 ? "…" : "",
+                                       plain.descending[i], plain.nulls_first[i]});
+        }
+    }
+    return index;
+}
+
+RelationId PgWhatIf::RelationOf(Oid relid) {
+    const auto known = std::find(relation_oids_.begin(), relation_oids_.end(), relid);
+    if (known != relation_oids_.end()) {
+        return static_cast<RelationId>(known - relation_oids_.begin());
+    }
+    const PlainRelation* plain = CallHost([=] { return ReadRelation(relid); });
+    const auto id = static_cast<RelationId>(relations_.size());
+    advisor::Relation relation;
+    relation.name = plain->name;
+    relation.display_name = plain->display_name;
+    relation.schema_quoted = plain->schema_quoted;
+    relation.rows = plain->rows;
+    relation.size_bytes = plain->size_bytes;
+    relation.is_partitioned = plain->is_partitioned;
+    relation.is_temporary = plain->is_temporary;
+    relation.no_index_because = plain->no_index_because;
+    for (int i = 0; i < plain->columns.count; ++i) {
+        const PlainColumn& column = plain->columns.items[i];
+        relation.columns.push_back(
+            {column.name, column.distinct, column.null_ratio, column.width, column.is_orderable});
+    }
+    for (int i = 0; i < plain->indexes.count; ++i) {
+        relation.indexes.push_back(ToExisting(id, plain->indexes.items[i]));
+    }
+    relations_.push_back(std::move(relation));
+    relation_oids_.push_back(relid);
+    return id;
+}
+
+advisor::RelationUse PgWhatIf::ToUse(const PlainUse& plain) {
+    advisor::RelationUse use;
+    use.relation = RelationOf(plain.relid);
+    const advisor::Relation& relation = relations_[Index(use.relation)];
+    for (int i = 0; i < plain.predicates.count; ++i) {
+        const PlainPredicate& predicate = plain.predicates.items[i];
+        const int column = predicate.attno - 1;
+        use.predicates.push_back(
+            {column, predicate.op, -1,
+             PredicateText(relation.columns[Index(column)].name, predicate.op)});
+    }
+    for (int i = 0; i < plain.order.count; ++i) {
+        const PlainSortKey& key = plain.order.items[i];
+        use.order.push_back({key.attno - 1, key.descending, key.nulls_first});
+    }
+    for (int i = 0; i < plain.group.count; ++i) {
+        use.group.push_back(plain.group.items[i] - 1);
+    }
+    for (int attno = bms_next_member(plain.needed, -1); attno > 0;
+         attno = bms_next_member(plain.needed, attno)) {
+        use.needed.push_back(attno - 1);
+    }
+    use.has_limit = plain.has_limit;
+    return use;
+}
+
+Error WithHint(const Error& error) {
+    return error.hint().empty() ? Error(error.code(), error.message(),
+                                        error.code() == Code::kPermissionDenied
+                                            ? "ask for SELECT on it, or leave the statement out"
+                                            : "check the text with EXPLAIN")
+                                : error;
+}
+
+Result<Statement> PgWhatIf::Analyse(std::string_view text) {
+    const char* host_text = HostText(text);
+    const Result<PlainStatement*> analysed =
+        InSubtransaction([=] { return AnalyseStatement(host_text); });
+    if (!analysed.ok()) {
+        return WithHint(analysed.error());
+    }
+    PlainStatement* plain = analysed.value();
+    Statement statement;
+    statement.id = static_cast<StatementId>(statements_.size());
+    statement.fingerprint = plain->fingerprint;
+    statement.is_generic = plain->has_parameters;
+    switch (plain->command) {
+        case CMD_SELECT:
+            statement.kind = advisor::StatementKind::kSelect;
+            break;
+        case CMD_INSERT:
+            statement.kind = advisor::StatementKind::kInsert;
+            break;
+        case CMD_UPDATE:
+            statement.kind = advisor::StatementKind::kUpdate;
+            break;
+        case CMD_DELETE:
+            statement.kind = advisor::StatementKind::kDelete;
+            break;
+        default:
+            statement.kind = advisor::StatementKind::kOther;
+            break;
+    }
+    for (int i = 0; i < plain->uses.count; ++i) {
+        statement.uses.push_back(ToUse(plain->uses.items[i]));
+    }
+    for (int i = 0; i < plain->written.count; ++i) {
+        statement.written.push_back(RelationOf(plain->written.items[i]));
+    }
+    statements_.push_back(plain);
+    return statement;
+}
+
+Result<IndexId> PgWhatIf::Declare(const IndexSpec& spec) {
+    for (const auto& [known, id] : declared_) {
+        if (known == spec) {
+            return id;
+        }
+    }
+    if (!spec.predicate.empty() || std::any_of(spec.keys.begin(), spec.keys.end(),
+                                               [](const auto& key) { return key.column < 0; })) {
+        return Error(Code::kUnsupported, "expressions and predicates are declared as SQL only");
+    }
+    std::vector<KeyRequest> keys;
+    for (const advisor::IndexKey& key : spec.keys) {
+        keys.push_back({static_cast<AttrNumber>(key.column + 1), key.descending, key.nulls_first});
+    }
+    std::vector<AttrNumber> included;
+    for (const int column : spec.include) {
+        included.push_back(static_cast<AttrNumber>(column + 1));
+    }
+    const Oid relid = relation_oids_[Index(spec.relation)];
+    const auto id = static_cast<IndexId>(indexes_.size());
+    const KeyRequest* key_data = keys.data();
+    const auto key_count = static_cast<int>(keys.size());
+    const AttrNumber* included_data = included.data();
+    const auto included_count = static_cast<int>(included.size());
+    indexes_.push_back(CallHost(
+        [=] { return MakeIndex(relid, key_data, key_count, included_data, included_count, id); }));
+    declared_.emplace_back(spec, id);
+    return id;
+}
+
+Result<IndexId> PgWhatIf::DeclareSql(std::string_view create_index) {
+    const char* text = HostText(create_index);
+    const auto id = static_cast<IndexId>(indexes_.size());
+    const Result<HypotheticalIndex*> parsed =
+        InSubtransaction([=] { return ParseIndex(text, static_cast<int>(id)); });
+    if (!parsed.ok()) {
+        return parsed.error().hint().empty()
+                   ? Error(parsed.error().code(), parsed.error().message(),
+                           "write CREATE INDEX ON table (column, …)")
+                   : parsed.error();
+    }
+    indexes_.push_back(parsed.value());
+    return id;
+}
+
+std::vector<HypotheticalIndex*> PgWhatIf::Chosen(std::span<const IndexId> indexes) const {
+    std::vector<HypotheticalIndex*> chosen;
+    for (const IndexId id : indexes) {
+        chosen.push_back(indexes_[Index(id)]);
+    }
+    return chosen;
+}
+
+IndexId PgWhatIf::IdOf(Oid oid) const {
+    for (size_t i = 0; i < indexes_.size(); ++i) {
+        if (indexes_[i]->oid == oid) {
+            return static_cast<IndexId>(i);
+        }
+    }
+    return -1;
+}
+
+Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
+    const std::vector<HypotheticalIndex*> chosen = Chosen(indexes);
+    HypotheticalIndex* const* data = chosen.data();
+    const auto count = static_cast<int>(chosen.size());
+    const PlainStatement* plain = statements_[Index(statement)];
+    Price price;
+    const ScratchContext scratch;
+    const ForgetAtEnd forget;
+    for (int i = 0; i < CallHost([=] { return list_length(plain->queries); }); ++i) {
+        PlannedStmt* plan = CallHost([=] {
+            return PlanWith(static_cast<Query*>(list_nth(plain->queries, i)), plain->text, data,
+                            count);
+        });
+        if (plan->planTree != nullptr) {
+            price.cost += plan->planTree->total_cost;
+        }
+        const List* used = CallHost([=] { return IndexesOfPlan(plan); });
+        for (int k = 0; k < list_length(used); ++k) {
+            const IndexId id = IdOf(used->elements[k].oid_value);
+            if (id >= 0) {
+                price.used.push_back(id);
+            }
+        }
+    }
+    std::sort(price.used.begin(), price.used.end());
+    price.used.erase(std::unique(price.used.begin(), price.used.end()), price.used.end());
+    return price;
+}
+
+Result<Explained> PgWhatIf::Explain(StatementId statement, std::span<const IndexId> indexes) {
+    const std::vector<HypotheticalIndex*> chosen = Chosen(indexes);
+    HypotheticalIndex* const* data = chosen.data();
+    const auto count = static_cast<int>(chosen.size());
+    const PlainStatement* plain = statements_[Index(statement)];
+    Explained explained;
+    const ScratchContext scratch;
+    const ForgetAtEnd forget;
+    const int query_count = CallHost([=] { return list_length(plain->queries); });
+    for (int i = 0; i < query_count; ++i) {
+        PlannedStmt* plan = CallHost([=] {
+            return PlanWith(static_cast<Query*>(list_nth(plain->queries, i)), plain->text, data,
+                            count);
+        });
+        explained.cost += plan->planTree != nullptr ? plan->planTree->total_cost : 0;
+        const List* used = CallHost([=] { return IndexesOfPlan(plan); });
+        for (int k = 0; k < list_length(used); ++k) {
+            const Oid oid = used->elements[k].oid_value;
+            const IndexId id = IdOf(oid);
+            const char* name =
+                id >= 0 ? indexes_[Index(id)]->name : CallHost([=] { return get_rel_name(oid); });
+            explained.used_names.emplace_back(name != nullptr ? name : "?");
+        }
+        const char* json = CallHost([=] { return ExplainPlan(plan, plain->text, data, count); });
+        explained.plan_json += (explained.plan_json.empty() ? "" : ",") + std::string(json);
+    }
+    // EXPLAIN's own form is an array of one object per query; one query is what one expects.
+    if (query_count == 1) {
+        const size_t open = explained.plan_json.find('{');
+        const size_t close = explained.plan_json.rfind('}');
+        explained.plan_json = explained.plan_json.substr(open, close + 1 - open);
+    } else {
+        explained.plan_json = "[" + explained.plan_json + "]";
+    }
+    return explained;
+}
+
+double PgWhatIf::SizeBytes(IndexId index) {
+    const HypotheticalIndex* hypothetical = indexes_[Index(index)];
+    const double rows = relations_[Index(RelationOf(hypothetical->relid))].rows;
+    const ScratchContext scratch;
+    const IndexPages pages =
+        CallHost([=] { return EstimatePages(*hypothetical, hypothetical->relid, rows); });
+    return pages.pages * BLCKSZ;
+}
+
+advisor::Dialect PgWhatIf::dialect() const {
+    advisor::Dialect dialect;
+    dialect.create_index = "CREATE INDEX CONCURRENTLY IF NOT EXISTS";
+    dialect.drop_index = "DROP INDEX CONCURRENTLY IF EXISTS";
+    dialect.plain_create_index = "CREATE INDEX IF NOT EXISTS";
+    dialect.plain_drop_index = "DROP INDEX IF EXISTS";
+    dialect.has_include = true;
+    dialect.has_nulls_order = true;
+    dialect.max_name_bytes = NAMEDATALEN - 1;
+    return dialect;
+}
+
+std::string PgWhatIf::Quote(std::string_view name) const {
+    const char* text = HostText(name);
+    return CallHost([=] { return quote_identifier(text); });
+}
+
+bool PgWhatIf::NameTaken(RelationId relation, std::string_view index_name) const {
+    const Oid relid = relation_oids_[Index(relation)];
+    const char* name = HostText(index_name);
+    return CallHost([=] { return OidIsValid(get_relname_relid(name, get_rel_namespace(relid))); });
+}
+
+}  // namespace
+
+std::unique_ptr<advisor::WhatIf> MakeWhatIf() {
+    return std::make_unique<PgWhatIf>();
+}
+
+}  // namespace upkeep::pg
