@@ -104,11 +104,11 @@ struct SortKey {
 /// How one statement uses one relation (once per mention: a self-join has two).
 struct RelationUse {
     RelationId relation = -1;
-    std::vector<Predicate> predicates;  // those of AND-ed top level and of single OR branches
-    std::vector<SortKey> order;         // leading ORDER BY keys that are columns of this relation
-    std::vector<int> group;             // GROUP BY / DISTINCT columns of this relation
-    std::vector<int> needed;            // all columns the statement reads, ascending
-    bool has_limit = false;             // a LIMIT stands above this relation's order
+    std::vector<Predicate> predicates = {};  // those of AND-ed top level and of single OR branches
+    std::vector<SortKey> order = {};  // leading ORDER BY keys that are columns of this relation
+    std::vector<int> group = {};      // GROUP BY / DISTINCT columns of this relation
+    std::vector<int> needed = {};     // all columns the statement reads, ascending
+    bool has_limit = false;           // a LIMIT stands above this relation's order
 };
 
 enum class StatementKind : uint8_t { kSelect, kInsert, kUpdate, kDelete, kOther };
@@ -119,6 +119,7 @@ struct Statement {
     int64_t fingerprint = 0;          // PostgreSQL: queryid; SQLite: hash of the normalised text
     std::vector<RelationUse> uses;    // base relations only, also inside views and subqueries
     std::vector<RelationId> written;  // targets of INSERT/UPDATE/DELETE
+    bool is_generic = false;          // parameters without values: priced for values in general
 };
 
 struct Price {

@@ -1,0 +1,45 @@
+// Which indexes are worth asking the planner about.
+//
+//   uses of a relation -> shapes (equal uses counted once) -> generators (one per kind)
+//     -> merged across shapes -> without what exists -> the best 60 of each relation
+//
+// Generous by design: the planner judges. A new kind is one more row in the table of generators.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "workload.h"
+
+namespace upkeep::advisor {
+
+struct CandidateOptions {
+    int max_columns = 3;
+    size_t max_per_relation = 60;  // planning with more visible costs more than they bring
+};
+
+struct Candidate {
+    IndexSpec spec;
+    std::vector<size_t> items;  // statements it concerns, as positions in Workload::items
+};
+
+/// The candidates of all relations, in a fixed order for equal input. Reads baseline_cost of the
+/// items (as importance where the limit per relation strikes); calls no planner.
+std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& workload,
+                                          const CandidateOptions& options);
+
+/// Is `spec` already there: an existing whole-table B-tree with these keys in front, read either
+/// way?
+bool IsProvidedBy(const ExistingIndex& existing, const IndexSpec& spec, bool has_nulls_order);
+
+/// The name of a kind in SQL, and back (nullopt: no such kind).
+std::string_view KindName(IndexKind kind);
+std::optional<IndexKind> ParseKind(std::string_view name);
+
+/// All kinds that have a name; those that this version generates and prices.
+std::span<const IndexKind> AllKinds();
+std::vector<IndexKind> PricedKinds();
+
+}  // namespace upkeep::advisor

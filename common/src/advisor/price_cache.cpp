@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "price_cache.h"
+
+#include <algorithm>
+
+namespace upkeep::advisor {
+
+bool CachedPrice::Uses(size_t candidate) const {
+    return std::binary_search(used.begin(), used.end(), candidate);
+}
+
+PriceCache::PriceCache(Planner& planner, const Workload& workload, std::vector<IndexId> ids,
+                       std::vector<IndexSet> concerned)
+    : planner_(planner), workload_(workload), ids_(std::move(ids)) {
+    for (size_t c = 0; c < ids_.size(); ++c) {
+        candidate_of_.emplace(ids_[c], c);
+    }
+    trees_.reserve(concerned.size());
+    for (size_t item = 0; item < concerned.size(); ++item) {
+        trees_.push_back({std::move(concerned[item]), {}, {}});
+        trees_.back().planned.emplace(IndexSet(ids_.size()),
+                                      CachedPrice{workload_.items[item].baseline_cost, {}});
+    }
+}
+
+CachedPrice PriceCache::Plan(size_t item, const IndexSet& set) {
+    std::vector<IndexId> ids;
+    for (const size_t candidate : set.Members()) {
+        ids.push_back(ids_[candidate]);
+    }
+    std::sort(ids.begin(), ids.end());
+    const upkeep::advisor::Price price = planner_.Plan(workload_, workload_.items[item], ids);
+    CachedPrice cached{price.cost, {}};
+    for (const IndexId id : price.used) {
+        // Only what was offered counts, or the walk down the tree might not end.
+        const auto known = candidate_of_.find(id);
+        if (known != candidate_of_.end() && set.Has(known->second)) {
+            cached.used.push_back(known->second);
+        }
+    }
+    std::sort(cached.used.begin(), cached.used.end());
+    return cached;
+}
+
+const CachedPrice& PriceCache::PriceExactly(size_t item, const IndexSet& set) {
+    Tree& tree = trees_[item];
+    const IndexSet key = set & tree.concerned;
+    if (const auto known = tree.planned.find(key); known != tree.planned.end()) {
+        ++hits_;
+        return known->second;
+    }
+    return tree.planned.emplace(key, Plan(item, key)).first->second;
+}
+
+const CachedPrice& PriceCache::Replan(size_t item, const IndexSet& set) {
+    Tree& tree = trees_[item];
+    const IndexSet key = set & tree.concerned;
+    return tree.planned.insert_or_assign(key, Plan(item, key)).first->second;
+}
+
+const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
+    Tree& tree = trees_[item];
+    const IndexSet target = set & tree.concerned;
+    if (const auto known = tree.answered.find(target); known != tree.answered.end()) {
+        ++hits_;
+        return *known->second;
+    }
+    if (const auto known = tree.planned.find(target); known != tree.planned.end()) {
+        ++hits_;
+        return known->second;
+    }
+    const int64_t hits_before = hits_;
+    const int64_t calls_before = planner_.calls();
+    IndexSet node = tree.concerned;
+    for (;;) {
+        const CachedPrice& price = PriceExactly(item, node);
+        bool is_wanted = true;
+        for (const size_t used : price.used) {
+            if (!target.Has(used)) {
+                node.Remove(used);
+                is_wanted = false;
+            }
+        }
+        if (is_wanted) {
+            // One question is one hit or a miss, however many nodes were walked.
+            hits_ = hits_before + (planner_.calls() == calls_before ? 1 : 0);
+            tree.answered.emplace(target, &price);
+            return price;
+        }
+    }
+}
+
+}  // namespace upkeep::advisor

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "pricing.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+namespace upkeep::advisor {
+
+namespace {
+
+// A price that differs by less is the same price (sums of doubles in another order).
+constexpr double kSamePrice = 1e-9;
+
+class Pricer {
+  public:
+    Pricer(WhatIf& port, const Workload& workload, PriceCache& cache, const CandidateFacts& facts,
+           const SearchLimits& limits)
+        : port_(port), workload_(workload), cache_(cache), facts_(facts), limits_(limits) {}
+
+    /// Plans every statement that the set concerns, without any cache.
+    void ReplanAll(const IndexSet& chosen) {
+        final_.clear();
+        for (size_t item = 0; item < workload_.items.size(); ++item) {
+            Replan(item, chosen);
+        }
+    }
+
+    /// Drops, one by one, the index that is missed least, while it is missed too little.
+    void DropWeak(IndexSet* chosen) {
+        for (;;) {
+            std::optional<size_t> worst;
+            double worst_loss = std::numeric_limits<double>::infinity();
+            losses_.clear();
+            for (const size_t c : chosen->Members()) {
+                const double loss = Loss(*chosen, c);
+                if (loss < worst_loss) {
+                    worst = c;
+                    worst_loss = loss;
+                }
+            }
+            if (!worst || worst_loss >= limits_.min_saving) {
+                return;
+            }
+            chosen->Remove(*worst);
+            for (const size_t item : facts_.items[*worst]) {
+                Replan(item, *chosen);
+            }
+        }
+    }
+
+    /// Weighted cost of the workload with the set that was planned last.
+    double FinalCost(const IndexSet& chosen) const {
+        double cost = 0;
+        for (const auto& [item, price] : final_) {
+            cost += workload_.items[item].weight * price->cost;
+        }
+        for (const size_t c : chosen.Members()) {
+            cost += facts_.write_costs[c];
+        }
+        return cost;
+    }
+
+    /// Largest saving first, each on top of those before.
+    std::vector<size_t> Order(const IndexSet& chosen) {
+        std::vector<size_t> rest = chosen.Members();
+        std::vector<size_t> order;
+        IndexSet prefix(cache_.candidate_count());
+        while (!rest.empty()) {
+            size_t best = 0;
+            std::pair<double, double> best_key = {-std::numeric_limits<double>::infinity(), 0};
+            for (size_t i = 0; i < rest.size(); ++i) {
+                const std::pair<double, double> key = {Gain(prefix, rest[i]), TotalLoss(rest[i])};
+                if (key > best_key) {
+                    best = i;
+                    best_key = key;
+                }
+            }
+            order.push_back(rest[best]);
+            prefix.Add(rest[best]);
+            rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(best));
+        }
+        return order;
+    }
+
+    std::vector<PricedIndex> Rows(const std::vector<size_t>& order, double baseline_cost) {
+        std::vector<PricedIndex> rows;
+        IndexSet prefix(cache_.candidate_count());
+        std::vector<double> costs;
+        for (const WorkloadItem& item : workload_.items) {
+            costs.push_back(item.baseline_cost);
+        }
+        double total = baseline_cost;
+        for (size_t k = 0; k < order.size(); ++k) {
+            prefix.Add(order[k]);
+            const bool is_last = k + 1 == order.size();
+            PricedIndex row{order[k], total, total, {}, {}, false};
+            AddChanges(prefix, is_last, &costs, &row);
+            for (const ItemChange& change : row.changes) {
+                row.cost_after += change.after - change.before;
+            }
+            total = row.cost_after;
+            AddServed(&row);
+            rows.push_back(std::move(row));
+        }
+        return rows;
+    }
+
+  private:
+    bool IsLate() { return port_.ElapsedMs() >= limits_.deadline_ms; }
+
+    void Replan(size_t item, const IndexSet& chosen) {
+        if ((chosen & cache_.concerned(item)).IsEmpty()) {
+            final_[item] = &cache_.PriceExactly(item, chosen);
+        } else {
+            final_[item] = &cache_.Replan(item, chosen);
+        }
+    }
+
+    /// What the workload would lose without it; statements whose plan does not use it lose nothing.
+    double Loss(const IndexSet& chosen, size_t candidate) {
+        IndexSet without = chosen;
+        without.Remove(candidate);
+        double loss = -facts_.write_costs[candidate];
+        for (const size_t item : facts_.items[candidate]) {
+            const CachedPrice& now = *final_.at(item);
+            if (!now.Uses(candidate)) {
+                continue;
+            }
+            const double more = cache_.PriceExactly(item, without).cost - now.cost;
+            loss += workload_.items[item].weight * more;
+            losses_[{candidate, item}] = workload_.items[item].weight * more;
+        }
+        return loss;
+    }
+
+    double TotalLoss(size_t candidate) const {
+        double loss = 0;
+        for (const size_t item : facts_.items[candidate]) {
+            const auto known = losses_.find({candidate, item});
+            loss += known == losses_.end() ? 0 : known->second;
+        }
+        return loss;
+    }
+
+    double Gain(const IndexSet& prefix, size_t candidate) {
+        IndexSet with = prefix;
+        with.Add(candidate);
+        double gain = -facts_.write_costs[candidate];
+        for (const size_t item : facts_.items[candidate]) {
+            gain += workload_.items[item].weight *
+                    (cache_.Price(item, prefix).cost - cache_.Price(item, with).cost);
+        }
+        return gain;
+    }
+
+    void AddChanges(const IndexSet& prefix, bool is_last, std::vector<double>* costs,
+                    PricedIndex* row) {
+        const size_t candidate = row->candidate;
+        std::map<size_t, ItemChange> changes;
+        auto change_of = [&](size_t item) -> ItemChange& {
+            const double now = workload_.items[item].weight * (*costs)[item];
+            return changes.try_emplace(item, ItemChange{item, now, now}).first->second;
+        };
+        auto price = [&](size_t item) {
+            const double after = is_last    ? final_.at(item)->cost
+                                 : IsLate() ? cache_.Price(item, prefix).cost
+                                            : cache_.PriceExactly(item, prefix).cost;
+            if (after != (*costs)[item]) {
+                change_of(item).after = workload_.items[item].weight * after;
+                (*costs)[item] = after;
+            }
+        };
+        if (is_last) {
+            // Every statement ends at its freshly planned price, whatever the steps said.
+            for (size_t item = 0; item < workload_.items.size(); ++item) {
+                price(item);
+            }
+        } else {
+            for (const size_t item : facts_.items[candidate]) {
+                price(item);
+            }
+        }
+        for (const auto& [item, cost] : facts_.writes_by_item[candidate]) {
+            change_of(item).after += cost;
+        }
+        for (const auto& [item, change] : changes) {
+            row->changes.push_back(change);
+        }
+    }
+
+    void AddServed(PricedIndex* row) {
+        std::map<size_t, double> savings;
+        for (const ItemChange& change : row->changes) {
+            const double saved = change.before - change.after;
+            if (saved > kSamePrice * change.before) {
+                savings[change.item] = saved;
+            }
+        }
+        double marginal = row->cost_before - row->cost_after;
+        for (const size_t item : facts_.items[row->candidate]) {
+            const auto loss = losses_.find({row->candidate, item});
+            if (loss != losses_.end() &&
+                loss->second > kSamePrice * workload_.items[item].weight * final_.at(item)->cost) {
+                double& saved = savings[item];
+                saved = std::max(saved, loss->second);
+            }
+        }
+        row->needs_others = marginal < limits_.min_saving;
+        std::vector<std::pair<double, size_t>> sorted;
+        for (const auto& [item, saved] : savings) {
+            sorted.emplace_back(-saved, item);
+        }
+        std::sort(sorted.begin(), sorted.end());
+        for (const auto& [saved, item] : sorted) {
+            row->served.push_back(item);
+        }
+    }
+
+    WhatIf& port_;
+    const Workload& workload_;
+    PriceCache& cache_;
+    const CandidateFacts& facts_;
+    const SearchLimits& limits_;
+    std::map<size_t, const CachedPrice*> final_;          // by item, with the whole set
+    std::map<std::pair<size_t, size_t>, double> losses_;  // (candidate, item), weighted
+};
+
+}  // namespace
+
+std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, PriceCache& cache,
+                                   const CandidateFacts& facts, const SearchLimits& limits,
+                                   double baseline_cost, IndexSet chosen) {
+    if (chosen.IsEmpty()) {
+        return {};
+    }
+    Pricer pricer(port, workload, cache, facts, limits);
+    pricer.ReplanAll(chosen);
+    pricer.DropWeak(&chosen);
+    if (pricer.FinalCost(chosen) >= baseline_cost) {
+        return {};  // a host whose plans get worse with more indexes; first of all, do no harm
+    }
+    return pricer.Rows(pricer.Order(chosen), baseline_cost);
+}
+
+}  // namespace upkeep::advisor

@@ -1,0 +1,35 @@
+// From a choice to rows that can be believed: the final set planned again from scratch, indexes
+// that do not earn their place dropped, the rest ordered, each row priced on those before it.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <vector>
+
+#include "search.h"
+
+namespace upkeep::advisor {
+
+/// What one row changes for one statement, weighted, its share of the write cost included.
+struct ItemChange {
+    size_t item = 0;
+    double before = 0;
+    double after = 0;
+};
+
+struct PricedIndex {
+    size_t candidate = 0;
+    double cost_before = 0;  // weighted workload cost
+    double cost_after = 0;
+    std::vector<ItemChange> changes;  // at this rank
+    std::vector<size_t> served;       // statements whose price it lowers, most saved first
+    bool needs_others = false;        // saves its worth only with a later row
+};
+
+/// Prices `chosen` by plans made with exactly the sets in question (after the deadline: the final
+/// set only, the steps to it by the price-reuse rule). Rows whose loss would be less than
+/// limits.min_saving are dropped and the rest priced again. Throws Error.
+std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, PriceCache& cache,
+                                   const CandidateFacts& facts, const SearchLimits& limits,
+                                   double baseline_cost, IndexSet chosen);
+
+}  // namespace upkeep::advisor

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "search.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace upkeep::advisor {
+
+Search::Search(WhatIf& port, const Workload& workload, PriceCache& cache,
+               const CandidateFacts& facts, const SearchLimits& limits)
+    : port_(port),
+      workload_(workload),
+      cache_(cache),
+      facts_(facts),
+      limits_(limits),
+      candidates_of_(workload.items.size()) {
+    for (size_t c = 0; c < facts_.items.size(); ++c) {
+        for (const size_t item : facts_.items[c]) {
+            candidates_of_[item].push_back(c);
+        }
+    }
+}
+
+bool Search::IsLate() {
+    if (port_.ElapsedMs() >= limits_.deadline_ms) {
+        is_complete_ = false;
+    }
+    return !is_complete_;
+}
+
+bool Search::Fits(double bytes) const {
+    return !limits_.budget_bytes || bytes <= static_cast<double>(*limits_.budget_bytes);
+}
+
+Search::State Search::Start(const IndexSet& chosen) {
+    State state{.chosen = chosen, .prices = {}, .deltas = {}, .is_stale = {}};
+    for (const size_t c : chosen.Members()) {
+        state.bytes += facts_.sizes[c];
+        state.cost += facts_.write_costs[c];
+    }
+    for (size_t item = 0; item < workload_.items.size(); ++item) {
+        state.prices.push_back(&cache_.Price(item, chosen));
+        state.cost += workload_.items[item].weight * state.prices.back()->cost;
+    }
+    ForgetDeltas(&state);
+    return state;
+}
+
+void Search::ForgetDeltas(State* state) {
+    state->deltas.assign(facts_.sizes.size(), 0);
+    state->is_stale.assign(facts_.sizes.size(), true);
+}
+
+double Search::Gain(const State& state, size_t candidate) {
+    IndexSet with = state.chosen;
+    with.Add(candidate);
+    double gain = -facts_.write_costs[candidate];
+    for (const size_t item : facts_.items[candidate]) {
+        gain += workload_.items[item].weight *
+                (state.prices[item]->cost - cache_.Price(item, with).cost);
+    }
+    return gain;
+}
+
+double Search::Loss(const State& state, size_t candidate) {
+    IndexSet without = state.chosen;
+    without.Remove(candidate);
+    double loss = -facts_.write_costs[candidate];
+    for (const size_t item : facts_.items[candidate]) {
+        if (state.prices[item]->Uses(candidate)) {
+            loss += workload_.items[item].weight *
+                    (cache_.Price(item, without).cost - state.prices[item]->cost);
+        }
+    }
+    return loss;
+}
+
+void Search::Change(State* state, size_t candidate, bool is_added) {
+    if (is_added) {
+        state->chosen.Add(candidate);
+    } else {
+        state->chosen.Remove(candidate);
+    }
+    state->bytes += is_added ? facts_.sizes[candidate] : -facts_.sizes[candidate];
+    state->cost += is_added ? facts_.write_costs[candidate] : -facts_.write_costs[candidate];
+    for (const size_t item : facts_.items[candidate]) {
+        const CachedPrice* before = state->prices[item];
+        if (!is_added && !before->Uses(candidate)) {
+            continue;
+        }
+        const CachedPrice* after = &cache_.Price(item, state->chosen);
+        if (after == before) {
+            continue;
+        }
+        state->prices[item] = after;
+        state->cost += workload_.items[item].weight * (after->cost - before->cost);
+        for (const size_t other : candidates_of_[item]) {
+            state->is_stale[other] = true;
+        }
+    }
+}
+
+/// Adds the best candidate that fits, until none saves enough.
+void Search::Grow(State* state, bool is_per_byte) {
+    ForgetDeltas(state);
+    for (;;) {
+        std::optional<size_t> best;
+        double best_key = 0;
+        for (size_t c = 0; c < facts_.sizes.size(); ++c) {
+            if (state->chosen.Has(c) || !Fits(state->bytes + facts_.sizes[c])) {
+                continue;
+            }
+            if (state->is_stale[c]) {
+                if (IsLate()) {
+                    return;
+                }
+                state->deltas[c] = Gain(*state, c);
+                state->is_stale[c] = false;
+            }
+            const double key = is_per_byte ? state->deltas[c] / facts_.sizes[c] : state->deltas[c];
+            if (state->deltas[c] >= limits_.min_saving && key > best_key) {
+                best = c;
+                best_key = key;
+            }
+        }
+        if (!best) {
+            return;
+        }
+        Change(state, *best, /*is_added=*/true);
+    }
+}
+
+/// Removes what is lost least: over the budget by loss per byte, then whatever saves too little.
+/// Late, it goes on with the losses it knows, because the budget must be kept.
+void Search::Shrink(State* state) {
+    for (;;) {
+        const bool is_over = !Fits(state->bytes);
+        std::optional<size_t> worst;
+        double worst_key = std::numeric_limits<double>::infinity();
+        for (const size_t c : state->chosen.Members()) {
+            if (state->is_stale[c] && !IsLate()) {
+                state->deltas[c] = Loss(*state, c);
+                state->is_stale[c] = false;
+            }
+            const double key = is_over ? state->deltas[c] / facts_.sizes[c] : state->deltas[c];
+            if (key < worst_key) {
+                worst = c;
+                worst_key = key;
+            }
+        }
+        if (!worst || (!is_over && (worst_key >= limits_.min_saving || !is_complete_))) {
+            return;
+        }
+        Change(state, *worst, /*is_added=*/false);
+    }
+}
+
+/// First guess of each member's loss: its share of what the statements that use it save.
+void Search::EstimateLosses(const IndexSet& members, State* state) const {
+    for (const size_t c : members.Members()) {
+        state->deltas[c] = -facts_.write_costs[c];
+        for (const size_t item : facts_.items[c]) {
+            const CachedPrice& price = *state->prices[item];
+            if (price.Uses(c)) {
+                state->deltas[c] += workload_.items[item].weight *
+                                    (workload_.items[item].baseline_cost - price.cost) /
+                                    static_cast<double>(price.used.size());
+            }
+        }
+    }
+}
+
+/// What the planner would use if all candidates existed, cut down to the budget. Finds pairs that
+/// gain nothing one by one (both sides of a merge join, both arms of an OR).
+Search::State Search::FromAbove() {
+    IndexSet all(facts_.sizes.size());
+    for (size_t c = 0; c < facts_.sizes.size(); ++c) {
+        all.Add(c);
+    }
+    IndexSet used(facts_.sizes.size());
+    for (size_t item = 0; item < workload_.items.size(); ++item) {
+        for (const size_t c : cache_.Price(item, all).used) {
+            used.Add(c);
+        }
+    }
+    State state = Start(used);
+    EstimateLosses(used, &state);
+    Shrink(&state);
+    return state;
+}
+
+IndexSet Search::Run() {
+    State best = FromAbove();
+    Grow(&best, /*is_per_byte=*/true);
+    ForgetDeltas(&best);
+    Shrink(&best);
+    for (const bool is_per_byte : {true, false}) {
+        if (IsLate()) {
+            break;
+        }
+        State state = Start(IndexSet(facts_.sizes.size()));
+        const double without_any = state.cost;
+        Grow(&state, is_per_byte);
+        ForgetDeltas(&state);
+        Shrink(&state);
+        if (state.cost < best.cost && state.cost <= without_any) {
+            best = std::move(state);
+        }
+    }
+    return best.chosen;
+}
+
+}  // namespace upkeep::advisor

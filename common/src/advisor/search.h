@@ -1,0 +1,78 @@
+// Which candidates to take under a budget: greedy from nothing (by benefit, and by benefit per
+// byte), and downwards from what the planner would use if everything existed. The cheapest of the
+// three is the choice, so it is never worse than either greedy. Anytime: at the deadline the best
+// so far. Deterministic: ties go to the lower candidate number.
+//
+// Works on the what-if tree's prices; what is reported is planned again: pricing.h.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "price_cache.h"
+
+namespace upkeep::advisor {
+
+/// What is known of each candidate besides plans.
+struct CandidateFacts {
+    std::vector<IndexSpec> specs;
+    std::vector<std::vector<size_t>> items;  // statements each concerns
+    std::vector<double> sizes;               // bytes, > 0
+    std::vector<double> write_costs;  // weighted, added by the workload's writes; 0 if not priced
+    std::vector<bool> are_writes_priced;
+    // Weighted write cost by (candidate, item), only where not zero.
+    std::vector<std::vector<std::pair<size_t, double>>> writes_by_item;
+};
+
+struct SearchLimits {
+    std::optional<int64_t> budget_bytes;
+    double min_saving = 0;    // weighted cost that an index must save beyond the others
+    int64_t deadline_ms = 0;  // on the port's clock
+};
+
+class Search {
+  public:
+    Search(WhatIf& port, const Workload& workload, PriceCache& cache, const CandidateFacts& facts,
+           const SearchLimits& limits);
+
+    /// The chosen candidates. Throws Error.
+    IndexSet Run();
+    bool is_complete() const { return is_complete_; }
+
+  private:
+    /// A choice under construction. `deltas`: what adding (or removing) a candidate would save (or
+    /// lose), kept until a statement that it concerns is priced anew.
+    struct State {
+        IndexSet chosen;
+        double bytes = 0;
+        double cost = 0;
+        std::vector<const CachedPrice*> prices;
+        std::vector<double> deltas;
+        std::vector<bool> is_stale;
+    };
+
+    State Start(const IndexSet& chosen);
+    void ForgetDeltas(State* state);
+    void Change(State* state, size_t candidate, bool is_added);
+    double Gain(const State& state, size_t candidate);
+    double Loss(const State& state, size_t candidate);
+    bool Fits(double bytes) const;
+    bool IsLate();
+
+    void Grow(State* state, bool is_per_byte);
+    void Shrink(State* state);
+    State FromAbove();
+    void EstimateLosses(const IndexSet& members, State* state) const;
+
+    WhatIf& port_;
+    const Workload& workload_;
+    PriceCache& cache_;
+    const CandidateFacts& facts_;
+    SearchLimits limits_;
+    std::vector<std::vector<size_t>> candidates_of_;  // by item
+    bool is_complete_ = true;
+};
+
+}  // namespace upkeep::advisor

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "workload.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <unordered_map>
+
+#include "upkeep/base/text.h"
+
+namespace upkeep::advisor {
+
+namespace {
+
+// A host may quote the whole statement in its message; the reader needs its beginning only.
+constexpr size_t kMaxMessageBytes = 600;
+
+/// May a captured statement that fails like this be left out? Not when the whole call is to end.
+bool IsSkippable(const Error& error) {
+    return error.code() != Code::kInterrupted && error.code() != Code::kInternal;
+}
+
+std::string_view DefaultHint(Code code) {
+    switch (code) {
+        case Code::kNotFound:
+            return "check the spelling, and in which schema or database the object is";
+        case Code::kPermissionDenied:
+            return "advice needs the same rights as running the statement";
+        default:
+            return "give one complete statement that this database can plan";
+    }
+}
+
+[[noreturn]] void ThrowNothingUsable(size_t count, const std::optional<Error>& first) {
+    throw Error(Code::kUnsupported,
+                "none of the " + std::to_string(count) +
+                    " captured statements can be planned here" +
+                    (first ? ": " + std::string(Clip(first->message(), kMaxMessageBytes)) : ""),
+                "give the statements in the argument workload");
+}
+
+}  // namespace
+
+void CheckStop(WhatIf& port) {
+    if (port.ShouldStop()) {
+        throw Error(Code::kInterrupted, "index advice was interrupted",
+                    "nothing was changed; a smaller workload or time_limit ends sooner");
+    }
+}
+
+Error StatementError(bool is_numbered, size_t number, const Error& error) {
+    std::string message = is_numbered ? "statement " + std::to_string(number) + ": " : "";
+    const std::string_view kept = Clip(error.message(), kMaxMessageBytes);
+    message += kept;
+    if (kept.size() < error.message().size()) {
+        message += " ...";
+    }
+    return Error(error.code(), std::move(message),
+                 error.hint().empty() ? std::string(DefaultHint(error.code())) : error.hint());
+}
+
+bool IsBlank(std::string_view text) {
+    return text.find_first_not_of(" \t\r\n\f\v;") == std::string_view::npos;
+}
+
+Result<void> CheckText(std::string_view text, const std::string& what) {
+    if (IsBlank(text)) {
+        return Error(Code::kInvalidArgument, what + " is empty",
+                     "leave it out, or give one SQL statement");
+    }
+    if (text.find('\0') != std::string_view::npos) {
+        return Error(Code::kInvalidArgument, what + " contains a NUL character",
+                     "SQL text ends there in every host: remove the character");
+    }
+    if (!IsUtf8(text)) {
+        return Error(Code::kInvalidArgument, what + " is not valid UTF-8",
+                     "convert the text to UTF-8 first");
+    }
+    return {};
+}
+
+Price Planner::Plan(const Workload& workload, const WorkloadItem& item,
+                    std::span<const IndexId> indexes) {
+    CheckStop(port_);
+    ++calls_;
+    Result<Price> price = port_.PriceWith(item.statement.id, indexes);
+    if (!price.ok()) {
+        throw StatementError(workload.is_numbered, item.number, price.error());
+    }
+    if (!std::isfinite(price.value().cost) || price.value().cost < 0) {
+        throw StatementError(
+            workload.is_numbered, item.number,
+            Error(Code::kInternal, "the host gave a cost that is no number", "report this"));
+    }
+    return std::move(price).value();
+}
+
+Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
+    Workload workload;
+    workload.is_numbered = options.workload.size() > 1;
+    std::unordered_map<std::string_view, size_t> seen;
+    std::optional<Error> first_error;
+    for (size_t i = 0; i < options.workload.size(); ++i) {
+        const WorkloadStatement& given = options.workload[i];
+        if (const auto known = seen.find(given.text); known != seen.end()) {
+            workload.items[known->second].weight += given.weight;
+            continue;
+        }
+        CheckStop(port);
+        Result<Statement> statement = port.Analyse(given.text);
+        if (!statement.ok()) {
+            if (!options.skip_unusable || !IsSkippable(statement.error())) {
+                throw StatementError(workload.is_numbered, i + 1, statement.error());
+            }
+            first_error = first_error ? first_error : statement.error();
+            continue;
+        }
+        seen.emplace(given.text, workload.items.size());
+        workload.items.push_back({std::move(statement).value(), given.weight, i + 1, 0});
+    }
+    if (workload.items.empty()) {
+        ThrowNothingUsable(options.workload.size(), first_error);
+    }
+    return workload;
+}
+
+double PriceBaseline(Planner& planner, Workload& workload, bool skip_unusable) {
+    double total = 0;
+    const size_t count = workload.items.size();
+    std::optional<Error> first_error;
+    std::vector<WorkloadItem> usable;
+    for (WorkloadItem& item : workload.items) {
+        try {
+            item.baseline_cost = planner.Plan(workload, item, {}).cost;
+        } catch (const Error& error) {
+            if (!skip_unusable || !IsSkippable(error)) {
+                throw;
+            }
+            first_error = first_error ? first_error : error;
+            continue;
+        }
+        total += item.weight * item.baseline_cost;
+        usable.push_back(std::move(item));
+    }
+    workload.items = std::move(usable);
+    if (workload.items.empty()) {
+        ThrowNothingUsable(count, first_error);
+    }
+    if (!std::isfinite(total)) {
+        throw Error(Code::kInvalidArgument, "weights are too large to be added up",
+                    "divide all weights by the same number");
+    }
+    return total;
+}
+
+void CheckSomethingCanBeIndexed(const WhatIf& port, const Workload& workload) {
+    const Relation* refused = nullptr;
+    for (const WorkloadItem& item : workload.items) {
+        for (const RelationUse& use : item.statement.uses) {
+            const Relation& relation = port.relation(use.relation);
+            if (relation.no_index_because.empty()) {
+                return;
+            }
+            refused = refused != nullptr ? refused : &relation;
+        }
+    }
+    if (refused != nullptr) {
+        throw Error(Code::kUnsupported,
+                    "no index can be proposed for " + refused->display_name + ": " +
+                        refused->no_index_because,
+                    "give statements that read tables which can have indexes");
+    }
+}
+
+}  // namespace upkeep::advisor

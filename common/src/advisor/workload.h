@@ -1,0 +1,69 @@
+// The workload as the advisor sees it: analysed statements with their weights, and the only way
+// to the planner. Not for: choosing anything.
+//
+// Inside the advisor a failure that ends the call travels as an upkeep::Error; Advise() turns it
+// into a Result at the door. Foreign unwindings pass through untouched.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "upkeep/advisor/advise.h"
+#include "upkeep/advisor/what_if.h"
+
+namespace upkeep::advisor {
+
+struct WorkloadItem {
+    Statement statement;
+    double weight = 1;
+    size_t number = 1;         // position in the caller's workload, from 1
+    double baseline_cost = 0;  // price without any hypothetical index, unweighted
+};
+
+struct Workload {
+    std::vector<WorkloadItem> items;  // equal texts are one item with the sum of their weights
+    bool is_numbered = false;         // errors name the statement's number
+};
+
+/// Counts planner calls and asks for a stop before each.
+class Planner {
+  public:
+    explicit Planner(WhatIf& port) : port_(port) {}
+
+    /// Price of one execution with exactly `indexes` (ascending). Throws Error.
+    Price Plan(const Workload& workload, const WorkloadItem& item,
+               std::span<const IndexId> indexes);
+    int64_t calls() const { return calls_; }
+
+  private:
+    WhatIf& port_;
+    int64_t calls_ = 0;
+};
+
+/// Throws kInterrupted when the caller cancelled.
+void CheckStop(WhatIf& port);
+
+/// The host's error with the statement's number in front and a hint in any case.
+Error StatementError(bool is_numbered, size_t number, const Error& error);
+
+/// Is there nothing in it but white space and semicolons?
+bool IsBlank(std::string_view text);
+
+/// What is wrong with one SQL text before any host sees it (blank, not UTF-8, a NUL inside).
+/// `what` names it in the message: `statement 3`.
+Result<void> CheckText(std::string_view text, const std::string& what);
+
+/// Analyses all statements. With options.skip_unusable those that fail are left out. Throws Error.
+Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options);
+
+/// Fills baseline_cost of every item (with skip_unusable: drops items that do not plan) and returns
+/// the weighted sum. Throws Error.
+double PriceBaseline(Planner& planner, Workload& workload, bool skip_unusable);
+
+/// Throws kUnsupported when the workload names relations and none of them can have an index.
+void CheckSomethingCanBeIndexed(const WhatIf& port, const Workload& workload);
+
+}  // namespace upkeep::advisor
