@@ -1,0 +1,13 @@
+// The module's door: magic block and _PG_init, a list of registrations.
+// SPDX-License-Identifier: PostgreSQL
+#include "compat.h"
+#include "settings.h"
+
+extern "C" {
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+void _PG_init(void) {
+    upkeep::pg::RegisterSettings();
+}
+}
