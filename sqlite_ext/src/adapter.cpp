@@ -7,10 +7,21 @@
 
 #include "arguments.h"
 #include "guard.h"
+#include "settings_state.h"
 
 namespace upkeep::sqlite {
 
 namespace {
+
+/// Arguments whose default a setting replaces; a setting's default is the argument's.
+struct SettingDefault {
+    std::string_view call;
+    std::string_view parameter;
+    std::string_view setting;
+};
+constexpr SettingDefault kSettingDefaults[] = {
+    {"install_workflow_schema", "profile", "workflow_profile"},
+};
 
 /// Lives with the registered function; freed by SQLite through DeleteScalar.
 struct Scalar {
@@ -82,6 +93,11 @@ std::string SqlName(const TableFunction& call) {
 }
 
 Value DefaultOf(const TableFunction& call, const Parameter& parameter) {
+    for (const SettingDefault& row : kSettingDefaults) {
+        if (row.call == call.name && row.parameter == parameter.name) {
+            return SettingValue(row.setting);
+        }
+    }
     return DefaultValue(call, parameter, /*sqlite=*/true).OrThrow();
 }
 
