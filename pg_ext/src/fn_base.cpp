@@ -1,8 +1,38 @@
-// upkeep itself: version.
+// upkeep itself: version, capabilities.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "captured.h"
+#include "tier.h"
 #include "upkeep/base/version.h"
+
+extern "C" {
+#include "access/xlog.h"
+}
 
 UPKEEP_SCALAR(version) {
     return upkeep::Value(std::string(upkeep::Version()));
+}
+
+UPKEEP_ROWS(capabilities) {
+    using Loaded = upkeep::HostFacts::Loaded;
+    upkeep::HostFacts facts;
+    facts.loaded = upkeep::pg::Tier();
+    facts.loaded_reason =
+        facts.loaded == Loaded::kPreloaded ? "shared_preload_libraries names upkeep"
+        : facts.loaded == Loaded::kLoaded  ? "loaded into this session only"
+                                           : "loaded when one of its functions was called";
+    if (facts.loaded != Loaded::kPreloaded) {
+        facts.preload_advice =
+            "add upkeep to shared_preload_libraries (keep what is there) and restart the server";
+    }
+    facts.has_statement_source = upkeep::pg::HasStatementSource();
+    facts.statement_source = facts.has_statement_source
+                                 ? "pg_stat_statements is installed in this database"
+                                 : "pg_stat_statements is not installed in this database";
+    if (!facts.has_statement_source) {
+        facts.statement_source_advice =
+            "CREATE EXTENSION pg_stat_statements (it has to be in shared_preload_libraries)";
+    }
+    facts.is_read_only = upkeep::pg::CallHost([] { return RecoveryInProgress(); });
+    upkeep::Capabilities(facts, rows);
 }

@@ -14,13 +14,21 @@ Result<Value> VersionCall(sqlite3*, const Arguments&) {
     return Value(std::string(Version()));
 }
 
-Result<void> CapabilitiesCall(sqlite3*, const Arguments&, RowSink& rows) {
-    const PrivateConnection scratch;
+Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
     HostFacts facts;
-    facts.host = HostKind::kSqlite;
-    facts.host_version = sqlite3_libversion();
-    facts.has_json = Stmt::Prepare(scratch.get(), "SELECT json_valid('1')").ok();
-    AddCapabilities(facts, rows);
+    facts.loaded = HostFacts::Loaded::kLoaded;
+    facts.loaded_reason =
+        "version " + std::string(Version()) + ", loaded into SQLite " + sqlite3_libversion();
+    const PrivateConnection scratch;
+    if (!Stmt::Prepare(scratch.get(), "SELECT json_valid('1')").ok()) {
+        facts.loaded_reason += " without JSON functions: arguments cannot be arrays";
+        facts.preload_advice = "use an SQLite built with its JSON functions";
+    }
+    facts.statement_source = "this version does not capture statements in SQLite";
+    facts.statement_source_advice =
+        "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …')";
+    facts.is_read_only = sqlite3_db_readonly(db, "main") == 1;
+    Capabilities(facts, rows);
     return {};
 }
 

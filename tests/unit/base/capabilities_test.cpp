@@ -3,54 +3,49 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace upkeep {
 namespace {
 
-Capability Find(const HostFacts& facts, std::string_view feature) {
-    for (const Capability& one : Capabilities(facts)) {
-        if (one.feature == feature) {
-            return one;
-        }
-    }
-    ADD_FAILURE() << feature << " is missing";
-    return {};
-}
-
-TEST(CapabilitiesTest, TierFollowsTheWayItWasLoaded) {
-    EXPECT_EQ(Find({.host = HostKind::kSqlite}, "what_if").tier, "loaded");
-    EXPECT_EQ(Find({.host = HostKind::kPostgres}, "what_if").tier, "created");
-    EXPECT_EQ(Find({.host = HostKind::kPostgres, .is_preloaded = true}, "what_if").tier,
-              "preloaded");
-    EXPECT_NE(Find({.host_version = "15.9"}, "index_advice").reason.find("15.9"),
-              std::string::npos);
-}
-
-TEST(CapabilitiesTest, SaysWhatIsMissingAndWhatToDo) {
-    const Capability without = Find({.host = HostKind::kSqlite}, "captured_workload");
-    EXPECT_FALSE(without.is_available);
-    EXPECT_FALSE(without.reason.empty());
-    EXPECT_FALSE(without.how_to_enable.empty());
-    const Capability with = Find({.workload_source = "pg_stat_statements"}, "captured_workload");
-    EXPECT_TRUE(with.is_available);
-    EXPECT_NE(with.reason.find("pg_stat_statements"), std::string::npos);
-    const Capability no_json = Find({.host = HostKind::kSqlite, .has_json = false}, "what_if");
-    EXPECT_EQ(no_json.tier, "best_effort");
-    EXPECT_FALSE(no_json.how_to_enable.empty());
-}
-
-TEST(CapabilitiesTest, RowsFitTheView) {
+/// feature -> row; also checks that every row fits the view.
+std::map<std::string, Row> Rows(const HostFacts& facts) {
     struct Sink : RowSink {
         void Add(Row row) override { rows.push_back(std::move(row)); }
         std::vector<Row> rows;
     } sink;
-    AddCapabilities({.host = HostKind::kSqlite}, sink);
-    const TableFunction* view = FindCall("capabilities");
-    ASSERT_FALSE(sink.rows.empty());
-    for (const Row& row : sink.rows) {
-        ASSERT_EQ(row.size(), view->columns.size());
-        EXPECT_TRUE(std::holds_alternative<bool>(row[1]));
-        EXPECT_EQ(IsNull(row[2]), !std::get<bool>(row[1]));  // no tier of what is not there
+    Capabilities(facts, sink);
+    std::map<std::string, Row> by_feature;
+    for (Row& row : sink.rows) {
+        EXPECT_EQ(row.size(), FindCall("capabilities")->columns.size());
+        by_feature[std::get<std::string>(row[0])] = row;
     }
+    EXPECT_EQ(by_feature.size(), sink.rows.size());
+    return by_feature;
+}
+
+TEST(CapabilitiesTest, TierFollowsTheWayItWasLoaded) {
+    HostFacts facts;
+    EXPECT_EQ(Rows(facts)["what_if"][2], Value(std::string("created")));
+    facts.loaded = HostFacts::Loaded::kLoaded;
+    EXPECT_EQ(Rows(facts)["what_if"][2], Value(std::string("loaded")));
+    facts.loaded = HostFacts::Loaded::kPreloaded;
+    EXPECT_EQ(Rows(facts)["what_if"][2], Value(std::string("preloaded")));
+}
+
+TEST(CapabilitiesTest, SaysWhatIsMissingAndWhatToDo) {
+    HostFacts facts;
+    facts.statement_source = "nothing";
+    facts.statement_source_advice = "do this";
+    facts.is_read_only = true;
+    std::map<std::string, Row> rows = Rows(facts);
+    EXPECT_EQ(rows["captured_workload"][1], Value(false));
+    EXPECT_EQ(rows["captured_workload"][4], Value(std::string("do this")));
+    EXPECT_EQ(rows["workflow_schema"][1], Value(false));
+    EXPECT_FALSE(IsNull(rows["workflow_schema"][4]));
+    facts.is_read_only = false;
+    EXPECT_EQ(Rows(facts)["workflow_schema"][1], Value(true));
+    EXPECT_TRUE(IsNull(Rows(facts)["workflow_schema"][4]));
 }
 
 }  // namespace

@@ -1,41 +1,27 @@
-// What works here and now, decided once for both hosts from what a host found out about itself.
-// Body of the view `capabilities`. Not for: finding out; the host fills HostFacts.
+// What works here, how well, and what to do to get the rest: the rows of `capabilities`.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "upkeep/base/table_function.h"
 
 namespace upkeep {
 
-enum class HostKind : uint8_t { kPostgres, kSqlite };
-
+/// What a host found out about itself. Texts are the host's own words.
 struct HostFacts {
-    HostKind host = HostKind::kPostgres;
-    std::string host_version = {};  // `15.14`, `3.40.1`
-    bool is_preloaded = false;      // PostgreSQL: in shared_preload_libraries
-    bool has_json = true;           // SQLite: built with its JSON functions
-    /// Where a workload that is not given comes from, in words (`pg_stat_statements`); empty: from
-    /// nowhere.
-    std::string workload_source = {};
+    enum class Loaded { kPreloaded, kLoaded, kCreated };
+    Loaded loaded = Loaded::kCreated;
+    std::string loaded_reason;   // `shared_preload_libraries names upkeep`, `loaded by .load`, …
+    std::string preload_advice;  // what to do for more; empty: nothing more to get
+    bool can_capture = false;    // this version on this host captures statements
+    bool has_statement_source = false;  // another source of captured statements can be read
+    std::string statement_source;       // its name, or why there is none
+    std::string statement_source_advice;
+    bool is_read_only = false;  // a standby, a read-only file
 };
 
-struct Capability {
-    std::string_view feature;
-    bool is_available = false;
-    std::string_view tier;      // preloaded, loaded, created, best_effort; empty: NULL
-    std::string reason;         // from what was found
-    std::string how_to_enable;  // empty: NULL, nothing to do
-};
-
-/// One row per feature of this version, in a fixed order.
-std::vector<Capability> Capabilities(const HostFacts& facts);
-
-/// The same as rows of the view.
-void AddCapabilities(const HostFacts& facts, RowSink& rows);
+/// One row per feature: feature, available, tier, reason, how_to_enable.
+void Capabilities(const HostFacts& facts, RowSink& rows);
 
 }  // namespace upkeep

@@ -1,0 +1,25 @@
+
+--| index advice and what-if; both plan with the caller's rights and change nothing
+--@ since: 0.1.0
+--@ units: costs in planner units, sizes in bytes
+CREATE FUNCTION upkeep.advise_indexes(
+    workload text[] DEFAULT NULL, weights double precision[] DEFAULT NULL,
+    budget_bytes bigint DEFAULT NULL, max_columns integer DEFAULT 3,
+    time_limit interval DEFAULT '30 s', min_saving_ratio double precision DEFAULT 0.01,
+    kinds text[] DEFAULT NULL)
+    RETURNS TABLE (rank integer, table_name text, columns text[], kind text, create_sql text,
+        drop_sql text, size_bytes bigint, cost_before double precision,
+        cost_after double precision, saving_ratio double precision, write_cost double precision,
+        fingerprints bigint[], reason text, warnings text[], steps text[])
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 COST 100000
+    AS 'MODULE_PATHNAME', 'upkeep_advise_indexes';
+COMMENT ON FUNCTION upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[])
+    IS 'which indexes to create for a workload, within a budget';
+
+CREATE FUNCTION upkeep.what_if(statement text, indexes text[])
+    RETURNS TABLE (cost_before double precision, cost_after double precision, plan_before jsonb,
+        plan_after jsonb, used_indexes text[])
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 1 COST 10000
+    AS 'MODULE_PATHNAME', 'upkeep_what_if';
+COMMENT ON FUNCTION upkeep.what_if(text, text[])
+    IS 'cost and plan of a statement if these indexes existed';

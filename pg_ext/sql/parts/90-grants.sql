@@ -1,0 +1,14 @@
+
+-- Reading to pg_monitor, ending sessions to pg_signal_backend; to everyone only what checks the
+-- caller's own rights.
+GRANT USAGE ON SCHEMA upkeep TO PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA upkeep FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA upkeep FROM PUBLIC;
+GRANT SELECT ON upkeep.capabilities TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    upkeep.version(),
+    upkeep.capabilities(),
+    upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
+    upkeep.what_if(text, text[]),
+    upkeep.install_workflow_schema(text, text, boolean)
+    TO PUBLIC;
