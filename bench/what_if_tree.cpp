@@ -67,14 +67,18 @@ BENCHMARK(BM_Candidates)->Unit(benchmark::kMillisecond);
 
 void BM_Advise(benchmark::State& state) {
     int64_t plans = 0;
+    size_t statements = 0;
+    const int limit = static_cast<int>(state.range(0));
     for (auto _ : state) {
-        RandomCase c(7, {.relations = 6, .columns = 8, .statements = 40});
+        RandomCase c(7, {.relations = 25, .columns = 10, .statements = limit});
+        statements = c.options.workload.size();
         const Advice advice = Advise(c.port, c.options).OrThrow();
         plans = advice.planner_calls;
     }
     state.counters["plans"] = static_cast<double>(plans);
+    state.counters["statements"] = static_cast<double>(statements);
 }
-BENCHMARK(BM_Advise)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_Advise)->Arg(40)->Arg(400)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace upkeep::advisor

@@ -43,7 +43,11 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-make --no-print-directory -C "$top/pg_ext" PG_CONFIG="$PG_CONFIG" install DESTDIR="$base/stage" >"$base/install.log" 2>&1 || {
+{
+    make --no-print-directory -C "$top/pg_ext" PG_CONFIG="$PG_CONFIG" install DESTDIR="$base/stage"
+    [ -z "${UPKEEP_GUARD_TEST:-}" ] ||
+        make --no-print-directory -C "$top/pg_ext/test" PG_CONFIG="$PG_CONFIG" install DESTDIR="$base/stage"
+} >"$base/install.log" 2>&1 || {
     cat "$base/install.log" >&2
     exit 1
 }

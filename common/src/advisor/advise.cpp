@@ -237,8 +237,7 @@ Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
     Search search(port, workload, cache, facts, limits);
     const IndexSet chosen = search.Run();
     limits.deadline_ms = options.time_limit_ms;
-    const std::vector<PricedIndex> rows =
-        PriceRows(port, workload, cache, facts, limits, advice.baseline_cost, chosen);
+    const std::vector<PricedIndex> rows = PriceRows(port, workload, cache, facts, limits, chosen);
     advice.is_complete = search.is_complete();
     Describe(port, workload, facts, rows, ids, &advice);
     advice.planner_calls = planner.calls();

@@ -110,6 +110,7 @@ std::vector<const Predicate*> EqualityColumns(const Input& in, const RelationUse
         }
     }
     std::vector<const Predicate*> columns;
+    columns.reserve(best.size());
     for (const auto& [column, predicate] : best) {
         columns.push_back(predicate);
     }
@@ -300,6 +301,7 @@ std::vector<IndexSpec> TakeTurns(const Input& in, const std::vector<IndexSpec>& 
         }
     }
     std::vector<IndexSpec> kept;
+    kept.reserve(taken.size());
     for (const size_t c : taken) {
         kept.push_back(specs[c]);
     }

@@ -49,6 +49,15 @@ class Pricer {
         }
     }
 
+    /// Weighted cost of the workload without any.
+    double BaselineCost() const {
+        double cost = 0;
+        for (const WorkloadItem& item : workload_.items) {
+            cost += item.weight * item.baseline_cost;
+        }
+        return cost;
+    }
+
     /// Weighted cost of the workload with the set that was planned last.
     double FinalCost(const IndexSet& chosen) const {
         double cost = 0;
@@ -83,14 +92,14 @@ class Pricer {
         return order;
     }
 
-    std::vector<PricedIndex> Rows(const std::vector<size_t>& order, double baseline_cost) {
+    std::vector<PricedIndex> Rows(const std::vector<size_t>& order) {
         std::vector<PricedIndex> rows;
         IndexSet prefix(cache_.candidate_count());
         std::vector<double> costs;
         for (const WorkloadItem& item : workload_.items) {
             costs.push_back(item.baseline_cost);
         }
-        double total = baseline_cost;
+        double total = BaselineCost();
         for (size_t k = 0; k < order.size(); ++k) {
             prefix.Add(order[k]);
             const bool is_last = k + 1 == order.size();
@@ -208,6 +217,7 @@ class Pricer {
         }
         row->needs_others = marginal < limits_.min_saving;
         std::vector<std::pair<double, size_t>> sorted;
+        sorted.reserve(savings.size());
         for (const auto& [item, saved] : savings) {
             sorted.emplace_back(-saved, item);
         }
@@ -230,17 +240,17 @@ class Pricer {
 
 std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, PriceCache& cache,
                                    const CandidateFacts& facts, const SearchLimits& limits,
-                                   double baseline_cost, IndexSet chosen) {
+                                   IndexSet chosen) {
     if (chosen.IsEmpty()) {
         return {};
     }
     Pricer pricer(port, workload, cache, facts, limits);
     pricer.ReplanAll(chosen);
     pricer.DropWeak(&chosen);
-    if (pricer.FinalCost(chosen) >= baseline_cost) {
+    if (pricer.FinalCost(chosen) >= pricer.BaselineCost()) {
         return {};  // a host whose plans get worse with more indexes; first of all, do no harm
     }
-    return pricer.Rows(pricer.Order(chosen), baseline_cost);
+    return pricer.Rows(pricer.Order(chosen));
 }
 
 }  // namespace upkeep::advisor

@@ -30,6 +30,6 @@ struct PricedIndex {
 /// limits.min_saving are dropped and the rest priced again. Throws Error.
 std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, PriceCache& cache,
                                    const CandidateFacts& facts, const SearchLimits& limits,
-                                   double baseline_cost, IndexSet chosen);
+                                   IndexSet chosen);
 
 }  // namespace upkeep::advisor

@@ -177,6 +177,38 @@ TEST_F(AdviseTest, PlansTheFinalSetFromScratch) {
     EXPECT_EQ(advice.planner_calls, port_.planner_calls);
 }
 
+/// A host that breaks the price-reuse rule: an index on `id` helps only where at least
+/// three are in sight.
+class MoodyWhatIf : public FakeWhatIf {
+  public:
+    Result<Price> PriceWith(StatementId id, std::span<const IndexId> indexes) override {
+        Result<Price> price = FakeWhatIf::PriceWith(id, indexes);
+        if (price.ok() && indexes.size() < 3) {
+            for (const IndexId used : price.value().used) {
+                if (spec(used).keys.front().column == 0) {
+                    price.value().cost = Direct(id, {}).cost;
+                }
+            }
+        }
+        return price;
+    }
+};
+
+TEST(AdviseMoodyTest, DropsWhatTheFinalPlansDoNotConfirm) {
+    MoodyWhatIf port;
+    const RelationId t = port.AddRelation("t", 1e6, {{"id", 1e6}, {"at", 1e5}, {"size", 1e5}});
+    port.AddStatement(
+        "by id", Reads({{.relation = t, .predicates = {Equal(0), Range(1, 0.9), Range(2, 0.9)}}}));
+    port.AddStatement("by time", Reads({{.relation = t, .predicates = {Range(1, 0.01)}}}));
+    AdviseOptions options;
+    options.workload = {{"by id", 1}, {"by time", 1}};
+    options.max_columns = 1;
+    const Advice advice = Advise(port, options).OrThrow();
+    ASSERT_EQ(advice.indexes.size(), 1U);
+    EXPECT_EQ(advice.indexes[0].spec.keys.front().column, 1);
+    EXPECT_LT(advice.indexes[0].cost_after, advice.indexes[0].cost_before);
+}
+
 TEST_F(AdviseTest, LeavesOutRowsThatSaveTooLittle) {
     Add("big", {.predicates = {Equal(0)}}, 1000);
     Add("small", {.predicates = {Equal(1)}}, 1);
