@@ -78,8 +78,10 @@ Result<int64_t> ParseInterval(std::string_view text) {
     static constexpr Unit kUnits[] = {
         {"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
     for (const Unit& known : kUnits) {
-        if (error == std::errc() && unit == known.name) {
-            return number * known.ms;
+        int64_t ms = 0;
+        if (error == std::errc() && unit == known.name &&
+            !__builtin_mul_overflow(number, known.ms, &ms)) {
+            return ms;
         }
     }
     return Error(Code::kInvalidArgument, "not an interval: " + std::string(text),

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/base/settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "upkeep/base/table_function.h"
+#include "upkeep/base/text.h"
+
+namespace upkeep {
+
+namespace {
+
+// A wrong name or value is quoted no longer than this.
+constexpr size_t kMaxQuotedBytes = 60;
+
+constexpr std::string_view kProfiles[] = {"corrected", "guide"};
+
+constexpr Setting kSettings[] = {
+    {.name = "workflow_profile",
+     .type = SettingType::kChoice,
+     .default_value = "corrected",
+     .unit = "",
+     .scope = "process",
+     .description = "profile that upkeep_install_workflow_schema installs when it is given none",
+     .choices = kProfiles},
+};
+
+std::string Quoted(std::string_view text) {
+    const std::string_view shown = Clip(text, kMaxQuotedBytes);
+    return "\"" + std::string(shown) + (shown.size() < text.size() ? "...\"" : "\"");
+}
+
+template <typename Items, typename Name>
+std::string Joined(const Items& items, Name name) {
+    std::string out;
+    for (const auto& item : items) {
+        out += (out.empty() ? "" : ", ") + std::string(name(item));
+    }
+    return out;
+}
+
+std::string Lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return out;
+}
+
+std::string Range(const Setting& setting) {
+    const std::string unit = setting.unit.empty() ? "" : " " + std::string(setting.unit);
+    const std::string least = std::to_string(setting.least);
+    if (setting.most == INT64_MAX) {
+        return least + unit + " or more";
+    }
+    return "between " + least + " and " + std::to_string(setting.most) + unit;
+}
+
+Error Refused(const Setting& setting, std::string_view text, std::string allowed) {
+    return {Code::kInvalidArgument,
+            "invalid value for setting " + std::string(setting.name) + ": " + Quoted(text),
+            std::move(allowed)};
+}
+
+std::optional<int64_t> WholeNumber(std::string_view text) {
+    int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end) {
+        return std::nullopt;
+    }
+    return number;
+}
+
+Result<std::string> ParseBool(const Setting& setting, std::string_view text) {
+    const std::string word = Lower(text);
+    for (const std::string_view yes : {"on", "true", "yes", "1"}) {
+        if (word == yes) {
+            return std::string("on");
+        }
+    }
+    for (const std::string_view no : {"off", "false", "no", "0"}) {
+        if (word == no) {
+            return std::string("off");
+        }
+    }
+    return Refused(setting, text, "allowed: on, off");
+}
+
+Result<std::string> ParseNumber(const Setting& setting, std::string_view text) {
+    std::optional<int64_t> number = WholeNumber(text);
+    if (!number && setting.type == SettingType::kInterval) {
+        if (const Result<int64_t> ms = ParseInterval(text); ms.ok()) {
+            number = ms.value();
+        }
+    }
+    if (!number || *number < setting.least || *number > setting.most) {
+        return Refused(setting, text, "allowed: a whole number, " + Range(setting));
+    }
+    return std::to_string(*number);
+}
+
+}  // namespace
+
+std::span<const Setting> SqliteSettings() {
+    return kSettings;
+}
+
+Result<const Setting*> FindSetting(std::string_view name) {
+    for (const Setting& setting : kSettings) {
+        if (setting.name == name) {
+            return &setting;
+        }
+    }
+    return Error(Code::kInvalidArgument, "unknown setting " + Quoted(name),
+                 "settings: " + Joined(kSettings, [](const Setting& one) { return one.name; }));
+}
+
+Result<std::string> ParseSetting(const Setting& setting, std::string_view text) {
+    switch (setting.type) {
+        case SettingType::kBool:
+            return ParseBool(setting, text);
+        case SettingType::kInteger:
+        case SettingType::kInterval:
+            return ParseNumber(setting, text);
+        case SettingType::kChoice:
+            for (const std::string_view choice : setting.choices) {
+                if (choice == Lower(text)) {
+                    return std::string(choice);
+                }
+            }
+            return Refused(setting, text,
+                           "allowed: " + Joined(setting.choices, [](auto one) { return one; }));
+        case SettingType::kText:
+            break;
+    }
+    return std::string(text);
+}
+
+}  // namespace upkeep

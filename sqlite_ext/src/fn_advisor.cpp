@@ -1,0 +1,73 @@
+// Index advice and what-if: the core's bodies over SQLite's port.
+// SPDX-License-Identifier: PostgreSQL
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "adapter.h"
+#include "upkeep/advisor/advise.h"
+#include "upkeep/base/sql_split.h"
+#include "what_if.h"
+
+namespace upkeep::sqlite {
+
+namespace {
+
+/// The arguments with every statement of the workload as an element of its own: SQLite users paste
+/// scripts. A weight per given text then counts for each statement in it; a weight per statement
+/// stays as it is. A text without a statement is kept, so that the advisor names it.
+Arguments SplitWorkload(const Arguments& given) {
+    TextArray statements;
+    Float8Array weights;
+    const TextArray& texts = given.Texts("workload");
+    const bool weight_per_text =
+        !given.IsNull("weights") && given.Floats("weights").size() == texts.size();
+    for (size_t i = 0; i < texts.size(); ++i) {
+        const std::vector<std::string_view> parts = SplitSql(texts[i]);
+        statements.insert(statements.end(), parts.begin(), parts.end());
+        if (parts.empty()) {
+            statements.push_back(texts[i]);
+        }
+        weights.resize(statements.size(), weight_per_text ? given.Floats("weights")[i] : 1);
+    }
+    std::vector<Value> values;
+    for (const Parameter& parameter : given.call().parameters) {
+        if (parameter.name == "workload") {
+            values.emplace_back(statements);
+        } else if (parameter.name == "weights" && weight_per_text) {
+            values.emplace_back(weights);
+        } else {
+            values.push_back(given[parameter.name]);
+        }
+    }
+    return {given.call(), std::move(values)};
+}
+
+Result<void> AdviseIndexesCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+    const Result<std::vector<advisor::WorkloadStatement>> captured =
+        Error(Code::kUnsupported, "no workload given, and nothing has been captured",
+              "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …')");
+    const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
+    if (arguments.IsNull("workload")) {
+        return advisor::AdviseIndexes(arguments, captured, *port, rows);
+    }
+    return advisor::AdviseIndexes(SplitWorkload(arguments), captured, *port, rows);
+}
+
+Result<void> WhatIfCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+    const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
+    return advisor::WhatIfCall(arguments, *port, rows);
+}
+
+constexpr Body kBodies[] = {
+    {.call = "advise_indexes", .rows = AdviseIndexesCall},
+    {.call = "what_if", .rows = WhatIfCall},
+};
+
+}  // namespace
+
+std::span<const Body> AdvisorBodies() {
+    return kBodies;
+}
+
+}  // namespace upkeep::sqlite

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "settings_state.h"
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace upkeep::sqlite {
+
+namespace {
+
+struct State {
+    std::mutex mutex;
+    std::map<std::string, std::string, std::less<>> changed;  // name -> value; others: default
+};
+
+/// Never destroyed: threads may still ask while the process exits.
+State& TheState() {
+    static State& state = *new State;
+    return state;
+}
+
+}  // namespace
+
+std::string SettingValue(std::string_view name) {
+    const Setting* setting = FindSetting(name).OrThrow();
+    State& state = TheState();
+    const std::lock_guard lock(state.mutex);
+    const auto found = state.changed.find(name);
+    return found != state.changed.end() ? found->second : std::string(setting->default_value);
+}
+
+Result<std::string> ChangeSetting(std::string_view name, std::string_view value) {
+    const Result<const Setting*> setting = FindSetting(name);
+    if (!setting.ok()) {
+        return setting.error();
+    }
+    Result<std::string> parsed = ParseSetting(*setting.value(), value);
+    if (parsed.ok()) {
+        State& state = TheState();
+        const std::lock_guard lock(state.mutex);
+        state.changed.insert_or_assign(std::string(name), parsed.value());
+    }
+    return parsed;
+}
+
+}  // namespace upkeep::sqlite

@@ -1,0 +1,40 @@
+// The few facts about a statement that neither plan nor virtual tables tell: its outermost LIMIT,
+// constant IN lists, whether it aggregates. A token scanner, no parser: what it does not understand
+// it leaves out.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace upkeep::sqlite {
+
+struct InList {
+    std::string list;  // `('a', 'b')` as SQL; empty: parameters or a subquery
+    int count = 0;     // elements; 0: a subquery
+};
+
+struct TextFacts {
+    bool has_limit = false;      // anywhere
+    double limit = -1;           // the outermost LIMIT plus OFFSET, rows; < 0: none
+    bool has_aggregate = false;  // a built-in aggregate outside brackets
+    bool has_exists = false;
+    std::map<std::string, std::vector<InList>> in_lists;  // by lower-case column name
+};
+
+TextFacts ScanText(std::string_view sql);
+
+/// The parts of a CREATE INDEX text that no PRAGMA tells.
+struct IndexText {
+    std::vector<std::string> keys;  // without ASC / DESC
+    std::string predicate;          // after WHERE; empty: none
+};
+
+IndexText ScanIndex(std::string_view create_index);
+
+/// Does the text begin with CREATE [UNIQUE] INDEX?
+bool IsCreateIndex(std::string_view sql);
+
+}  // namespace upkeep::sqlite

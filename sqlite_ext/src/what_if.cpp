@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "what_if.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "analysis.h"
+#include "relations.h"
+#include "upkeep/base/text.h"
+#include "upkeep/capture/normalize.h"
+
+namespace upkeep::sqlite {
+
+namespace {
+
+using advisor::Explained;
+using advisor::IndexId;
+using advisor::IndexSpec;
+using advisor::Price;
+using advisor::RelationId;
+using advisor::Statement;
+using advisor::StatementId;
+
+struct StatementState {
+    std::string text;
+    std::set<TableKey> tables;  // all that it touches
+    std::vector<RelationId> relations;
+    PricedStatement priced;
+};
+
+struct IndexState {
+    HypotheticalIndex index;
+    RelationId relation = -1;
+    IndexShape shape;
+};
+
+class SqliteWhatIf : public advisor::WhatIf {
+  public:
+    explicit SqliteWhatIf(sqlite3* db)
+        : db_(db),
+          catalog_(db),
+          replica_(db, catalog_),
+          relations_(db, catalog_, replica_),
+          probe_(db, "SELECT 1") {}
+
+    Result<Statement> Analyse(std::string_view text) override;
+    const advisor::Relation& relation(RelationId id) const override {
+        return relations_.at(id).facts;
+    }
+    Result<IndexId> Declare(const IndexSpec& spec) override;
+    Result<IndexId> DeclareSql(std::string_view create_index) override;
+    Result<Price> PriceWith(StatementId statement, std::span<const IndexId> indexes) override;
+    Result<Explained> Explain(StatementId statement, std::span<const IndexId> indexes) override;
+    double SizeBytes(IndexId index) override;
+    std::optional<double> WriteCost(IndexId, StatementId) override { return std::nullopt; }
+    advisor::Dialect dialect() const override;
+    std::string Quote(std::string_view name) const override { return QuotedIfNeeded(name); }
+    bool NameTaken(RelationId relation, std::string_view index_name) const override;
+    int64_t ElapsedMs() const override;
+    bool ShouldStop() override;
+
+  private:
+    struct Planned {
+        double cost = 0;
+        std::vector<PlanNode> plan;
+        std::vector<std::string> used;
+    };
+
+    Recorder& recorder();
+    Result<Planned> Plan(StatementId statement, std::span<const IndexId> indexes);
+    IndexId AddIndex(HypotheticalIndex index, RelationId relation, IndexShape shape);
+    std::string SpecSql(const IndexSpec& spec) const;
+    void AddMentions(const std::vector<Mention>& mentions, Statement* statement,
+                     StatementState* state);
+    std::vector<RelationId> Written(const Touched& touched);
+
+    sqlite3* db_;
+    Catalog catalog_;
+    Replica replica_;
+    std::unique_ptr<Recorder> recorder_;
+    Relations relations_;
+    Stmt probe_;
+    std::deque<StatementState> statements_;
+    std::deque<IndexState> indexes_;          // stable addresses: the replica keeps some
+    std::map<std::string, IndexId> by_text_;  // a spec's or caller's text -> id
+    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+Recorder& SqliteWhatIf::recorder() {
+    if (recorder_ == nullptr) {
+        recorder_ = std::make_unique<Recorder>(db_, catalog_);
+    }
+    return *recorder_;
+}
+
+Result<Statement> SqliteWhatIf::Analyse(std::string_view text) {
+    Result<Touched> touched = PrepareStatement(replica_, db_, text);
+    if (!touched.ok()) {
+        return touched.error();
+    }
+    StatementState state;
+    state.text = touched.value().text;
+    state.priced.text = ScanText(state.text);
+    state.priced.is_write = touched.value().kind != advisor::StatementKind::kSelect;
+    for (const auto& [schema, table] : touched.value().tables) {
+        state.tables.insert(KeyOf(schema, table));
+    }
+    Statement statement;
+    statement.id = static_cast<StatementId>(statements_.size());
+    statement.kind = touched.value().kind;
+    statement.fingerprint =
+        capture::Fingerprint(capture::Normalize(state.text, capture::SqlDialect::kSqlite));
+    statement.written = Written(touched.value());
+    for (const RelationId id : statement.written) {
+        state.priced.indexes_on_written += static_cast<double>(relations_.at(id).shapes.size());
+    }
+    // What virtual tables cannot serve (upsert, INDEXED BY) is planned but proposes nothing.
+    const Result<std::vector<Mention>> mentions = recorder().Record(state.text);
+    if (mentions.ok()) {
+        AddMentions(mentions.value(), &statement, &state);
+    }
+    for (const auto& [schema, table] : touched.value().tables) {
+        state.relations.push_back(relations_.Meet(schema, table));
+    }
+    statements_.push_back(std::move(state));
+    return statement;
+}
+
+void SqliteWhatIf::AddMentions(const std::vector<Mention>& mentions, Statement* statement,
+                               StatementState* state) {
+    for (const Mention& mention : mentions) {
+        const RelationId id = relations_.Meet(mention.schema, mention.table);
+        RelationState& relation = relations_.at(id);
+        if (relation.statistics == nullptr) {
+            statement->uses.emplace_back().relation = id;
+            continue;
+        }
+        PricedMention priced =
+            PriceMention(mention, relation.columns, relation.statistics.get(), state->priced.text);
+        statement->uses.push_back(
+            MakeUse(mention, priced, relation, id, state->priced.text.has_limit));
+        for (const advisor::Predicate& predicate : statement->uses.back().predicates) {
+            relations_.NeedDistinct(id, predicate.column);
+        }
+        for (const int column : statement->uses.back().group) {
+            relations_.NeedDistinct(id, column);
+        }
+        state->priced.mentions.push_back(std::move(priced));
+    }
+}
+
+std::vector<RelationId> SqliteWhatIf::Written(const Touched& touched) {
+    std::vector<RelationId> written;
+    for (const auto& [schema, table] : touched.written) {
+        const CatalogTable* found = catalog_.Find(schema, table);
+        if (found != nullptr && found->kind != TableKind::kView) {
+            written.push_back(relations_.Meet(schema, table));
+        }
+    }
+    std::sort(written.begin(), written.end());
+    return written;
+}
+
+std::string SqliteWhatIf::SpecSql(const IndexSpec& spec) const {
+    const RelationState& relation = relations_.at(spec.relation);
+    std::string keys;
+    auto add = [&](const std::string& key) { keys += (keys.empty() ? "" : ", ") + key; };
+    for (const advisor::IndexKey& key : spec.keys) {
+        add((key.column < 0 ? "(" + key.expression + ")"
+                            : Quoted(relation.columns.at(static_cast<size_t>(key.column)).name)) +
+            (key.descending ? " DESC" : ""));
+    }
+    for (const int column : spec.include) {
+        add(Quoted(relation.columns.at(static_cast<size_t>(column)).name));
+    }
+    return " ON " + Quoted(relation.table) + "(" + keys + ")" +
+           (spec.predicate.empty() ? "" : " WHERE " + spec.predicate);
+}
+
+IndexId SqliteWhatIf::AddIndex(HypotheticalIndex index, RelationId relation, IndexShape shape) {
+    RelationState& state = relations_.at(relation);
+    if (replica_.HasStatistics(state.schema) && state.statistics != nullptr) {
+        const double rows =
+            replica_.AnalysedRows(state.schema, state.table).value_or(state.statistics->rows());
+        index.stat = rows > 0 ? state.statistics->Stat1(shape, rows) : std::string();
+    }
+    indexes_.push_back({std::move(index), relation, std::move(shape)});
+    return static_cast<IndexId>(indexes_.size() - 1);
+}
+
+Result<IndexId> SqliteWhatIf::Declare(const IndexSpec& spec) {
+    if (!relations_.Has(spec.relation)) {
+        return Error(Code::kInternal, "index on an unknown relation");
+    }
+    if (spec.kind == advisor::IndexKind::kGin || spec.kind == advisor::IndexKind::kBrin ||
+        spec.kind == advisor::IndexKind::kTrigram) {
+        return Error(Code::kUnsupported, "SQLite has B-tree indexes only",
+                     "leave gin, brin and trigram out");
+    }
+    const RelationState& relation = relations_.at(spec.relation);
+    if (!relation.facts.no_index_because.empty()) {
+        return Error(Code::kUnsupported, "no index on " + relation.facts.display_name + ": " +
+                                             relation.facts.no_index_because);
+    }
+    const std::string tail = SpecSql(spec);
+    const std::string key = relation.schema + tail;
+    const auto known = by_text_.find(key);
+    if (known != by_text_.end()) {
+        return known->second;
+    }
+    HypotheticalIndex index;
+    index.schema = relation.schema;
+    index.table = relation.table;
+    index.name = "upkeep_what_if_" + std::to_string(indexes_.size());
+    index.create_sql = "CREATE INDEX " + Qualified(index.schema, index.name) + tail;
+    const Result<Stmt> tried = Stmt::Prepare(replica_.db(), index.create_sql);
+    if (!tried.ok()) {
+        return Error(Code::kUnsupported, tried.error().message());
+    }
+    IndexShape shape;
+    shape.predicate = spec.predicate;
+    for (const advisor::IndexKey& part : spec.keys) {
+        const int column = part.column < 0 ? -2 : part.column;
+        shape.keys.push_back(
+            {column < 0 ? part.expression
+                        : Quoted(relation.columns[static_cast<size_t>(column)].name),
+             column < 0 ? "BINARY" : relation.columns[static_cast<size_t>(column)].collation,
+             column});
+    }
+    for (const int column : spec.include) {
+        const CatalogColumn& included = relation.columns.at(static_cast<size_t>(column));
+        shape.keys.push_back({Quoted(included.name), included.collation, column});
+    }
+    const IndexId id = AddIndex(std::move(index), spec.relation, std::move(shape));
+    by_text_.emplace(key, id);
+    return id;
+}
+
+Result<IndexId> SqliteWhatIf::DeclareSql(std::string_view create_index) {
+    const auto known = by_text_.find(std::string(create_index));
+    if (known != by_text_.end()) {
+        return known->second;
+    }
+    Result<NewIndex> checked = PrepareIndex(replica_, db_, create_index);
+    if (!checked.ok()) {
+        return checked.error();
+    }
+    HypotheticalIndex index{checked.value().schema, checked.value().table, checked.value().name,
+                            checked.value().text, ""};
+    for (const IndexState& other : indexes_) {
+        if (Lower(other.index.name) == Lower(index.name) && other.index.schema == index.schema) {
+            return Error(Code::kInvalidArgument, "index " + index.name + " is given twice",
+                         "give each index a name of its own");
+        }
+    }
+    const RelationId relation = relations_.Meet(index.schema, index.table);
+    const RelationState& state = relations_.at(relation);
+    Stmt(replica_.db(), index.create_sql).Run();
+    std::optional<CatalogIndex> made;
+    for (CatalogIndex& one : ReadIndexes(replica_.db(), index.schema, index.table)) {
+        if (Lower(one.name) == Lower(index.name)) {
+            made = std::move(one);
+        }
+    }
+    Stmt(replica_.db(), "DROP INDEX " + Qualified(index.schema, index.name)).Run();
+    if (!made) {
+        return Error(Code::kInternal, "index " + index.name + " was not made");
+    }
+    const IndexId id = AddIndex(std::move(index), relation, ShapeOf(*made, state.columns));
+    by_text_.emplace(std::string(create_index), id);
+    return id;
+}
+
+Result<SqliteWhatIf::Planned> SqliteWhatIf::Plan(StatementId statement,
+                                                 std::span<const IndexId> indexes) {
+    const StatementState& state = statements_.at(static_cast<size_t>(statement));
+    std::set<TableKey> tables = state.tables;
+    IndexShapes shapes;
+    for (const RelationId id : state.relations) {
+        shapes.insert(relations_.at(id).shapes.begin(), relations_.at(id).shapes.end());
+    }
+    std::vector<IndexId> sorted(indexes.begin(), indexes.end());
+    std::sort(sorted.begin(), sorted.end());
+    std::vector<const HypotheticalIndex*> wanted;
+    for (const IndexId id : sorted) {
+        const IndexState& index = indexes_.at(static_cast<size_t>(id));
+        wanted.push_back(&index.index);
+        tables.insert(KeyOf(index.index.schema, index.index.table));
+        shapes.emplace(index.index.name, index.shape);
+    }
+    replica_.Show(tables, wanted);
+    std::vector<std::string> names;
+    for (const auto& [name, shape] : shapes) {
+        names.push_back(name);
+    }
+    Result<std::vector<PlanNode>> plan = ReadPlan(replica_.db(), state.text, names);
+    if (!plan.ok()) {
+        return plan.error();
+    }
+    Planned planned;
+    planned.plan = std::move(plan).value();
+    planned.used = UsedIndexes(planned.plan);
+    planned.cost = PricePlan(&planned.plan, state.priced, shapes);
+    return planned;
+}
+
+Result<Price> SqliteWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
+    Result<Planned> planned = Plan(statement, indexes);
+    if (!planned.ok()) {
+        return planned.error();
+    }
+    Price price{planned.value().cost, {}};
+    for (const IndexId id : indexes) {
+        const std::string& name = indexes_.at(static_cast<size_t>(id)).index.name;
+        const std::vector<std::string>& used = planned.value().used;
+        if (std::find(used.begin(), used.end(), name) != used.end()) {
+            price.used.push_back(id);
+        }
+    }
+    std::sort(price.used.begin(), price.used.end());
+    price.used.erase(std::unique(price.used.begin(), price.used.end()), price.used.end());
+    return price;
+}
+
+Result<Explained> SqliteWhatIf::Explain(StatementId statement, std::span<const IndexId> indexes) {
+    Result<Planned> planned = Plan(statement, indexes);
+    if (!planned.ok()) {
+        return planned.error();
+    }
+    return Explained{planned.value().cost, PlanJson(planned.value().plan), planned.value().used};
+}
+
+double SqliteWhatIf::SizeBytes(IndexId index) {
+    const IndexState& state = indexes_.at(static_cast<size_t>(index));
+    const RelationState& relation = relations_.at(state.relation);
+    return relation.statistics == nullptr ? 0 : relation.statistics->IndexSize(state.shape).bytes;
+}
+
+advisor::Dialect SqliteWhatIf::dialect() const {
+    advisor::Dialect dialect;
+    dialect.create_index = dialect.plain_create_index = "CREATE INDEX IF NOT EXISTS";
+    dialect.drop_index = dialect.plain_drop_index = "DROP INDEX IF EXISTS";
+    dialect.schema_before_index = true;
+    return dialect;
+}
+
+bool SqliteWhatIf::NameTaken(RelationId relation, std::string_view index_name) const {
+    return catalog_.HasObject(relations_.at(relation).schema, index_name);
+}
+
+int64_t SqliteWhatIf::ElapsedMs() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                 start_)
+        .count();
+}
+
+bool SqliteWhatIf::ShouldStop() {
+#if SQLITE_VERSION_NUMBER >= 3041000
+    if (sqlite3_libversion_number() >= 3041000) {
+        return sqlite3_is_interrupted(db_) != 0;
+    }
+#endif
+    // Any statement begins with this check; while the caller's own runs, the flag stays set.
+    const int code = sqlite3_step(probe_.get());
+    probe_.Reset();
+    return code == SQLITE_INTERRUPT;
+}
+
+}  // namespace
+
+std::unique_ptr<advisor::WhatIf> MakeWhatIf(sqlite3* db) {
+    return std::make_unique<SqliteWhatIf>(db);
+}
+
+}  // namespace upkeep::sqlite
