@@ -33,6 +33,11 @@ struct Body {
 // One per topic, in fn_<topic>.cpp; entry.cpp lists them.
 std::span<const Body> BaseBodies();
 std::span<const Body> AdvisorBodies();
+std::span<const Body> CaptureBodies();
+std::span<const Body> SessionsBodies();
+std::span<const Body> WorkflowBodies();
+std::span<const Body> HealthBodies();
+std::span<const Body> PublishBodies();
 
 /// `upkeep_` and the call's name.
 std::string SqlName(const TableFunction& call);

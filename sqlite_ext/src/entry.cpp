@@ -37,7 +37,9 @@ int Load(sqlite3* db) {
         return SQLITE_OK;
     }
     std::vector<Body> bodies;
-    for (const std::span<const Body> topic : {BaseBodies(), AdvisorBodies()}) {
+    for (const std::span<const Body> topic :
+         {BaseBodies(), AdvisorBodies(), CaptureBodies(), SessionsBodies(), WorkflowBodies(),
+          HealthBodies(), PublishBodies()}) {
         bodies.insert(bodies.end(), topic.begin(), topic.end());
     }
     std::vector<const TableFunction*> calls = AllCalls();

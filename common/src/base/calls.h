@@ -10,6 +10,10 @@ namespace upkeep {
 
 std::span<const TableFunction> BaseCalls();
 std::span<const TableFunction> AdvisorCalls();
+std::span<const TableFunction> CaptureCalls();
+std::span<const TableFunction> SessionsCalls();
 std::span<const TableFunction> WorkflowCalls();
+std::span<const TableFunction> HealthCalls();
+std::span<const TableFunction> PublishCalls();
 
 }  // namespace upkeep

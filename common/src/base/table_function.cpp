@@ -121,7 +121,9 @@ Result<Value> DefaultValue(const TableFunction& call, const Parameter& parameter
 
 std::vector<const TableFunction*> AllCalls() {
     std::vector<const TableFunction*> all;
-    for (std::span<const TableFunction> topic : {BaseCalls(), AdvisorCalls(), WorkflowCalls()}) {
+    for (std::span<const TableFunction> topic :
+         {BaseCalls(), AdvisorCalls(), CaptureCalls(), SessionsCalls(), WorkflowCalls(),
+          HealthCalls(), PublishCalls()}) {
         for (const TableFunction& call : topic) {
             all.push_back(&call);
         }
