@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <map>
 #include <vector>
 
@@ -30,7 +31,8 @@ struct ForgetAtEnd {
     ~ForgetAtEnd() { ForgetIndexes(); }
 };
 
-/// Host calls in a memory context of their own, deleted whatever way they end.
+/// Host calls in a memory context of their own, deleted at the end. An unwinding leaves it to its
+/// parent: the ErrorData that is on its way out was copied in here.
 class ScratchContext {
   public:
     ScratchContext() {
@@ -42,16 +44,17 @@ class ScratchContext {
     }
     ~ScratchContext() {
         MemoryContextSwitchTo(outer_);
-        MemoryContextDelete(context_);
+        if (std::uncaught_exceptions() == unwinding_) {
+            MemoryContextDelete(context_);
+        }
     }
     ScratchContext(const ScratchContext&) = delete;
     ScratchContext& operator=(const ScratchContext&) = delete;
 
-    MemoryContext outer() const { return outer_; }
-
   private:
     MemoryContext context_ = nullptr;
     MemoryContext outer_ = nullptr;
+    int unwinding_ = std::uncaught_exceptions();
 };
 
 class PgWhatIf : public advisor::WhatIf {
