@@ -76,6 +76,9 @@ Error FromHost(ErrorData* data) {
         case ERRCODE_INVALID_SCHEMA_NAME:
             code = Code::kNotFound;
             break;
+        case ERRCODE_TO_CATEGORY(ERRCODE_LOCK_NOT_AVAILABLE):
+            code = Code::kBusy;
+            break;
         default:
             break;
     }
@@ -88,7 +91,8 @@ Error FromHost(ErrorData* data) {
 bool MustUnwind(const ErrorData* data) {
     return data->elevel > ERROR || data->sqlerrcode == ERRCODE_QUERY_CANCELED ||
            data->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
-           ERRCODE_TO_CATEGORY(data->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+           ERRCODE_TO_CATEGORY(data->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+           ERRCODE_TO_CATEGORY(data->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
 SubtransactionState BeginSubtransaction() {

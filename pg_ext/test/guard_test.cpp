@@ -33,15 +33,38 @@ int RunSql(const char* sql) {
     return 0;
 }
 
+int RaiseState(const char* sqlstate) {
+    ereport(
+        ERROR,
+        (errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
+         errmsg("raised: %s", sqlstate), errhint("the host's hint")));
+    return 0;
+}
+
 struct ThrowingPort : Port {
     explicit ThrowingPort(std::string kind) : kind(std::move(kind)) {}
     std::string kind;
 
+    /// The first steps are ordinary work; the fourth does what `kind` says.
     int Step(int i) override {
         const Counted here;
         if (i < 3) {
             return 0;
         }
+        ThrowFromCore();
+        if (kind == "wait") {  // ends by a timeout, a cancel or the end of the session only
+            CallHostVoid([] {
+                CHECK_FOR_INTERRUPTS();
+                pg_usleep(200);
+            });
+            return 0;
+        }
+        RaiseFromHost();
+        GoOnAfterError();
+        throw upkeep::Error(Code::kInvalidArgument, "unknown kind " + kind);
+    }
+
+    void ThrowFromCore() const {
         static const std::pair<const char*, Code> kCodes[] = {
             {"invalid_argument", Code::kInvalidArgument},
             {"not_found", Code::kNotFound},
@@ -69,36 +92,51 @@ struct ThrowingPort : Port {
         if (kind == "int") {
             throw 42;
         }
+    }
+
+    void RaiseFromHost() const {
         if (kind == "division") {
-            return CallHost([] { return DivideByZero(); });
+            CallHost([] { return DivideByZero(); });
+        }
+        if (kind == "palloc") {
+            CallHost([] { return palloc(MaxAllocSize + Size{1}); });
+        }
+        if (kind == "sql") {
+            CallHost([] { return RunSql("SELECT 1/0"); });
         }
         if (kind == "notice") {
             CallHostVoid([] { ereport(NOTICE, (errmsg("a notice passes"))); });
             throw upkeep::Error(Code::kInvalidArgument, "after the notice");
         }
-        if (kind == "wait") {  // ends by statement_timeout or a cancel only
-            CallHostVoid([] {
-                CHECK_FOR_INTERRUPTS();
-                pg_usleep(200);
-            });
-            return 0;
+        if (kind.starts_with("raise ")) {
+            const char* sqlstate = kind.c_str() + 6;
+            CallHost([=] { return RaiseState(sqlstate); });
         }
-        if (kind == "subtransaction") {
-            const auto result = upkeep::pg::InSubtransaction([] { return RunSql("SELECT 1/0"); });
-            throw upkeep::Error(result.error().code(), "as a value: " + result.error().message());
+        if (kind.starts_with("run ")) {
+            const char* sql = kind.c_str() + 4;
+            CallHost([=] { return RunSql(sql); });
+            throw upkeep::Error(Code::kInternal, "the statement raised nothing");
         }
-        if (kind == "subtransaction_cancel") {
-            const auto result =
-                upkeep::pg::InSubtransaction([] { return RunSql("SELECT pg_sleep(60)"); });
-            throw upkeep::Error(Code::kInternal, "a cancel was swallowed");
-        }
-        if (kind == "subtransaction_write") {
-            const auto result = upkeep::pg::InSubtransaction(
-                [] { return RunSql("INSERT INTO guard_rows VALUES (1); SELECT 1/0"); });
-            return result.ok() ? 1 : 0;
-        }
-        throw upkeep::Error(Code::kInvalidArgument, "unknown kind " + kind);
     }
+
+    void GoOnAfterError() const {
+        if (kind.starts_with("value ")) {
+            const char* sqlstate = kind.c_str() + 6;
+            const auto result = upkeep::pg::InSubtransaction([=] { return RaiseState(sqlstate); });
+            throw upkeep::Error(result.error().code(), "as a value: " + result.error().message(),
+                                result.error().hint());
+        }
+        if (kind.starts_with("try ")) {
+            const char* sql = kind.c_str() + 4;
+            const auto result = upkeep::pg::InSubtransaction([=] { return RunSql(sql); });
+            throw Done{result.ok() ? "ran" : "did not run: " + result.error().message()};
+        }
+    }
+
+    /// Ends the work without an error.
+    struct Done {
+        std::string text;
+    };
 };
 
 std::string KindOf(FunctionCallInfo fcinfo) {
@@ -114,7 +152,13 @@ PG_FUNCTION_INFO_V1(upkeep_guard_throw);
 PGDLLEXPORT Datum upkeep_guard_throw(PG_FUNCTION_ARGS) {
     return upkeep::pg::Enter(fcinfo, [](FunctionCallInfo info) {
         ThrowingPort port(KindOf(info));
-        return Int32GetDatum(CoreWork(port));
+        try {
+            CoreWork(port);
+        } catch (const ThrowingPort::Done& done) {
+            const char* text = done.text.c_str();
+            return CallHost([=] { return CStringGetTextDatum(text); });
+        }
+        throw upkeep::Error(Code::kInternal, "nothing was thrown");
     });
 }
 

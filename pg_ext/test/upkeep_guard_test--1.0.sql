@@ -1,4 +1,4 @@
 \echo Use "CREATE EXTENSION upkeep_guard_test" to load this file. \quit
-CREATE FUNCTION guard_throw(kind text) RETURNS integer LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'upkeep_guard_throw';
+CREATE FUNCTION guard_throw(kind text) RETURNS text LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'upkeep_guard_throw';
 CREATE FUNCTION guard_alive() RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_guard_alive';
 CREATE FUNCTION guard_resident_kb() RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_guard_resident_kb';

@@ -68,7 +68,12 @@ libdir=$base/stage$("$PG_CONFIG" --pkglibdir)
     echo "max_connections = 50"
     for setting in "${settings[@]}"; do
         # a library of ours in shared_preload_libraries is not found by dynamic_library_path
-        echo "${setting//upkeep_preload/$libdir/upkeep.so}"
+        setting=${setting//upkeep_preload/$libdir/upkeep.so}
+        value=${setting#*=}
+        case $value in
+            *\'*) echo "$setting" ;;
+            *) echo "${setting%%=*} = '$value'" ;;
+        esac
     done
 } >>"$base/data/postgresql.conf"
 "${as_server[@]}" "$bindir/pg_ctl" -D "$base/data" -l "$base/log" -w -t 60 start >/dev/null || {

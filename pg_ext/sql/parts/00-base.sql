@@ -1,5 +1,10 @@
 \echo Use "CREATE EXTENSION upkeep" to load this file. \quit
 
+-- Made here, not by the control file: it goes with the extension, and a schema of this name that
+-- somebody else owns already is an error instead of a place to plant objects in.
+CREATE SCHEMA upkeep;
+COMMENT ON SCHEMA upkeep IS 'the DBA that lives inside the database';
+
 --| upkeep itself
 --@ since: 0.1.0
 CREATE FUNCTION upkeep.version() RETURNS text
