@@ -6,6 +6,7 @@
 
 #include "adapter.h"
 #include "guard.h"
+#include "registry.h"
 #include "stmt.h"
 #include "upkeep/base/version.h"
 
@@ -46,6 +47,8 @@ int Load(sqlite3* db) {
     // Version comes first in the list and last here: where it answers, the others are there too.
     std::reverse(calls.begin(), calls.end());
     RegisterCalls(db, calls, bodies);
+    RegisterConnection(db);
+    WatchNewConnections();
     return SQLITE_OK;
 }
 

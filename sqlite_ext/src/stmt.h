@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "guard.h"
+#include "private_opening.h"
 #include "sqlite_api.h"
 #include "upkeep/base/result.h"
 
@@ -113,6 +114,7 @@ class PrivateConnection {
     PrivateConnection()
         : PrivateConnection(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) {}
     PrivateConnection(const char* path, int flags, const char* vfs = nullptr) {
+        const OpeningPrivately unregistered;
         const int code = sqlite3_open_v2(path, &db_, flags | SQLITE_OPEN_NOMUTEX, vfs);
         if (code != SQLITE_OK) {
             const Guard closing{db_};

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "registry.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include "private_opening.h"
+
+namespace upkeep::sqlite {
+
+namespace {
+
+struct Entry {
+    sqlite3* db;
+    std::shared_ptr<Connection> connection;
+};
+
+struct Registry {
+    std::mutex mutex;
+    std::vector<Entry> entries;  // by id
+    int64_t last_id = 0;
+};
+
+/// Never destroyed: connections may still close while the process exits.
+Registry& TheRegistry() {
+    static Registry& registry = *new Registry;
+    return registry;
+}
+
+int64_t NowUs() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+void NoFunction(sqlite3_context* context, int, sqlite3_value**) {
+    sqlite3_result_error(context, "marks a connection that upkeep watches; not to be called", -1);
+}
+
+/// SQLite ends its functions last of all, after a close and the last open statement: from here on
+/// nobody may use the connection, and before that it is whole.
+void Closed(void* db) {
+    Registry& registry = TheRegistry();
+    const std::lock_guard lock(registry.mutex);
+    std::erase_if(registry.entries, [&](const Entry& entry) { return entry.db == db; });
+}
+
+std::shared_ptr<Connection> Known(const Registry& registry, sqlite3* db) {
+    for (const Entry& entry : registry.entries) {
+        if (entry.db == db) {
+            return entry.connection;
+        }
+    }
+    return nullptr;
+}
+
+std::shared_ptr<Connection> Enlist(sqlite3* db) {
+    Registry& registry = TheRegistry();
+    const char* file = sqlite3_db_filename(db, "main");
+    std::shared_ptr<Connection> connection;
+    {
+        const std::lock_guard lock(registry.mutex);
+        if (std::shared_ptr<Connection> known = Known(registry, db)) {
+            return known;
+        }
+        connection.reset(new Connection{.id = registry.last_id + 1,
+                                        .process = getpid(),
+                                        .thread = syscall(SYS_gettid),
+                                        .opened_us = NowUs(),
+                                        .file = file != nullptr ? file : "",
+                                        .events = {}});
+        registry.entries.push_back({db, connection});
+        ++registry.last_id;
+    }
+    // Refused: SQLite calls Closed by itself, and the connection is off the list again.
+    if (sqlite3_create_function_v2(db, "_upkeep_connection", 0, SQLITE_UTF8 | SQLITE_DIRECTONLY, db,
+                                   NoFunction, nullptr, nullptr, Closed) != SQLITE_OK) {
+        return nullptr;
+    }
+    return connection;
+}
+
+int NewConnection(sqlite3* db, char**, const sqlite3_api_routines*) {
+    if (private_openings == 0) {
+        RegisterConnection(db);
+    }
+    return SQLITE_OK;
+}
+
+/// What may be asked while nobody else can be inside `db`.
+void Look(sqlite3* db, ConnectionView* view) {
+    view->autocommit = sqlite3_get_autocommit(db);
+    view->txn_state = sqlite3_txn_state(db, nullptr);
+    view->open_statements = 0;
+    const char* oldest = nullptr;  // SQLite lists the newest first
+    for (sqlite3_stmt* stmt = sqlite3_next_stmt(db, nullptr); stmt != nullptr;
+         stmt = sqlite3_next_stmt(db, stmt)) {
+        if (sqlite3_stmt_busy(stmt) != 0) {
+            ++view->open_statements;
+            oldest = sqlite3_sql(stmt);
+        }
+    }
+    view->oldest_statement = oldest != nullptr ? oldest : "";
+}
+
+/// Fills the view as far as that is safe from this thread. The registry's lock is held, so the
+/// connection cannot go away.
+void LookAt(const Entry& entry, sqlite3* own, ConnectionView* view) {
+    view->connection = entry.connection;
+    view->last_event_us = entry.connection->events.last_event_us;
+    view->is_own = entry.db == own;
+    if (view->is_own) {
+        view->is_running = true;
+        Look(entry.db, view);
+        return;
+    }
+    sqlite3_mutex* mutex = sqlite3_db_mutex(entry.db);
+    if (mutex == nullptr || sqlite3_api->mutex_try == nullptr) {
+        return;
+    }
+    if (sqlite3_mutex_try(mutex) != SQLITE_OK) {
+        view->is_running = true;
+        return;
+    }
+    struct Leave {
+        sqlite3_mutex* mutex;
+        ~Leave() { sqlite3_mutex_leave(mutex); }
+    } const leave{mutex};
+    Look(entry.db, view);
+}
+
+}  // namespace
+
+std::shared_ptr<Connection> RegisterConnection(sqlite3* db) noexcept {
+    try {
+        return Enlist(db);
+    } catch (const std::exception&) {
+        return nullptr;  // watching is ours, opening the user's: his goes on
+    }
+}
+
+std::shared_ptr<Connection> FindConnection(sqlite3* db) {
+    Registry& registry = TheRegistry();
+    const std::lock_guard lock(registry.mutex);
+    return Known(registry, db);
+}
+
+void WatchNewConnections() {
+    sqlite3_auto_extension(reinterpret_cast<void (*)()>(NewConnection));
+}
+
+std::vector<ConnectionView> ViewConnections(sqlite3* own) {
+    Registry& registry = TheRegistry();
+    std::vector<ConnectionView> views;
+    const std::lock_guard lock(registry.mutex);
+    for (const Entry& entry : registry.entries) {
+        if (entry.connection->process == getpid()) {
+            LookAt(entry, own, &views.emplace_back());
+        }
+    }
+    return views;
+}
+
+Result<void> Interrupt(const ConnectionView& seen) {
+    Registry& registry = TheRegistry();
+    const std::lock_guard lock(registry.mutex);
+    for (const Entry& entry : registry.entries) {
+        if (entry.connection != seen.connection) {
+            continue;
+        }
+        ConnectionView now;
+        LookAt(entry, nullptr, &now);
+        if (now.is_running != seen.is_running || now.open_statements != seen.open_statements ||
+            now.oldest_statement != seen.oldest_statement ||
+            now.last_event_us != seen.last_event_us) {
+            return Error(Code::kBusy, "it has moved on since it was looked at");
+        }
+        sqlite3_interrupt(entry.db);
+        return {};
+    }
+    return Error(Code::kNotFound, "it was closed meanwhile");
+}
+
+}  // namespace upkeep::sqlite
