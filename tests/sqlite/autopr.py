@@ -4,6 +4,7 @@ import csv
 import pathlib
 import random
 import re
+import subprocess
 
 import host
 
@@ -124,3 +125,21 @@ def subset_for(statement, chooser, largest=5):
 
 def chooser(seed):
     return random.Random(seed)
+
+
+def measure(path, statements):
+    """name -> (VM steps, page requests) of one execution of each, rolled back; by the shell, since
+    Python does not tell them."""
+    script = [".stats on", "PRAGMA mmap_size = 0;"]
+    for statement in statements:
+        script += ["BEGIN;", f".print @{statement.name}", statement.sql + ";", ".print @", "ROLLBACK;"]
+    output = subprocess.run(["sqlite3", "-batch", "-bail", str(path)], input="\n".join(script),
+                            check=True, capture_output=True, text=True).stdout
+    measured = {}
+    for name, text in re.findall(r"^@(\w+)\n(.*?)^@\n", output, re.MULTILINE | re.DOTALL):
+        steps, hits, misses = [
+            int(re.search(rf"^{what}: +(\d+)$", text, re.MULTILINE).group(1))
+            for what in ("Virtual Machine Steps", "Page cache hits", "Page cache misses")]
+        measured[name] = (steps, hits + misses)
+    assert len(measured) == len(statements), output[-2000:]
+    return measured
