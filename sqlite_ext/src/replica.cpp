@@ -151,6 +151,11 @@ void Replica::Show(const std::set<TableKey>& tables,
         std::vector<const HypotheticalIndex*>& shown = shown_[table];
         const auto common = std::mismatch(shown.begin(), shown.end(), target.begin(), target.end());
         const size_t kept = static_cast<size_t>(common.first - shown.begin());
+        // An index without a row makes SQLite forget that its table is small, and so it stays after
+        // the index is gone: every change asks for reading the statistics again.
+        if (HasStatistics(table.first) && (shown.size() > kept || target.size() > kept)) {
+            stale.insert(table.first);
+        }
         while (shown.size() > kept) {
             Drop(*shown.back());
             shown.pop_back();
@@ -158,9 +163,6 @@ void Replica::Show(const std::set<TableKey>& tables,
         for (size_t i = kept; i < target.size(); ++i) {
             Create(*target[i]);
             shown.push_back(target[i]);
-            if (!target[i]->stat.empty()) {
-                stale.insert(target[i]->schema);
-            }
         }
     }
     for (const std::string& schema : stale) {

@@ -32,7 +32,7 @@ struct HypotheticalIndex {
     std::string table;
     std::string name;
     std::string create_sql;
-    std::string stat;  // its row in sqlite_stat1; empty: none (the database was never analysed)
+    std::string stat;  // its row in sqlite_stat1; empty: none (never analysed, or no row in it)
 };
 
 class Replica {

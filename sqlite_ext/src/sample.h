@@ -38,6 +38,8 @@ class Sample {
 
     double table_rows() const { return table_rows_; }
     int64_t sampled_rows() const { return sampled_rows_; }
+    /// Every row of the table is in the sample.
+    bool IsWhole() const { return static_cast<double>(sampled_rows_) >= table_rows_; }
 
     /// Bytes of the column in a record, its header bytes included; the average.
     double ColumnBytes(int column) const { return bytes_[static_cast<size_t>(column)]; }

@@ -153,8 +153,12 @@ double Statistics::IndexRows(const IndexShape& index) {
 
 std::string Statistics::Stat1(const IndexShape& index, double table_rows) {
     const RowSet& rows = PartialRows(index.predicate);
+    const double found_rows = IndexRows(index);
+    if (table_rows <= 0 || (found_rows == 0 && sample_.IsWhole())) {
+        return "";
+    }
     const double scale = this->rows() > 0 ? table_rows / this->rows() : 1;
-    const double total = std::max(1.0, std::round(IndexRows(index) * scale));
+    const double total = std::max(1.0, std::round(found_rows * scale));
     std::string stat = std::to_string(static_cast<int64_t>(total));
     double smallest = 1;
     std::vector<KeyExpression> prefix;
@@ -163,7 +167,7 @@ std::string Statistics::Stat1(const IndexShape& index, double table_rows) {
         const double found = Distinct(prefix, rows);
         const bool is_whole = index.is_unique && i + 1 == index.keys.size();
         // What is unique in the sampled table is unique in the one the statistics speak of.
-        const bool is_unique = is_whole || found >= kUniqueRatio * IndexRows(index);
+        const bool is_unique = is_whole || found >= kUniqueRatio * found_rows;
         double distinct = is_unique ? total : std::min(found, total);
         distinct = std::max(distinct, smallest);
         smallest = distinct;

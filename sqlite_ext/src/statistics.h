@@ -57,7 +57,8 @@ class Statistics {
 
     /// Rows in the index.
     double IndexRows(const IndexShape& index);
-    /// Its row for sqlite_stat1 as ANALYZE would write it, if the table had `table_rows`.
+    /// Its row for sqlite_stat1 as ANALYZE would write it, if the table had `table_rows`; empty
+    /// where ANALYZE writes none, for an index without rows.
     std::string Stat1(const IndexShape& index, double table_rows);
 
     TreeSize IndexSize(const IndexShape& index);

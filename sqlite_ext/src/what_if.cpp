@@ -186,7 +186,7 @@ IndexId SqliteWhatIf::AddIndex(HypotheticalIndex index, RelationId relation, Ind
     if (replica_.HasStatistics(state.schema) && state.statistics != nullptr) {
         const double rows =
             replica_.AnalysedRows(state.schema, state.table).value_or(state.statistics->rows());
-        index.stat = rows > 0 ? state.statistics->Stat1(shape, rows) : std::string();
+        index.stat = state.statistics->Stat1(shape, rows);
     }
     indexes_.push_back({std::move(index), relation, std::move(shape)});
     return static_cast<IndexId>(indexes_.size() - 1);

@@ -148,7 +148,8 @@ class AdvisorArgumentsTest(host.Asks, unittest.TestCase):
 
     def test_bad_workloads(self):
         for workload, wanted in (
-                ("'[]'", "workload is empty"), ("''", "empty"), ("' ; -- nothing'", "empty"),
+                ("'[]'", "workload is empty"), ("''", "statement is empty"),
+                ("' ; -- nothing'", "there is no statement in the text (hint: "),
                 ("'[\"SELECT 1\", null]'", "workload must not contain null elements"),
                 ("'[\"SELECT 1\"'", "workload must be a JSON array"),
                 ("42", "workload must be text or a JSON array"),
