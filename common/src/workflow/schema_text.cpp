@@ -74,7 +74,10 @@ std::string RuleText(SchemaHost host, const SchemaRule& rule, bool as_stored) {
 void AddSqliteTypeRules(const SchemaTable& table, std::vector<std::string>* out) {
     for (const SchemaColumn& column : table.columns) {
         if (column.kind == ColumnKind::kJson) {
-            out->push_back("CHECK (json_valid(" + std::string(column.name) + "))");
+            // json_valid(NULL) is 0, not NULL, before SQLite 3.45
+            const std::string name(column.name);
+            const std::string is_null = column.is_nullable ? name + " IS NULL OR " : "";
+            out->push_back("CHECK (" + is_null + "json_valid(" + name + "))");
         } else if (column.kind == ColumnKind::kBool) {
             out->push_back("CHECK (" + std::string(column.name) + " IN (0, 1))");
         }
