@@ -51,7 +51,8 @@ check-postgres: pg ## oracles and processes against a real server
 check-parity: sqlite pg ## the registered calls against both hosts' catalogs and tests/spec
 	@bash tests/parity/run.sh $(BUILD)
 
-check-scripts:   ## the rules of scripts/, and that they fail when violated
+check-scripts: sqlite pg ## the rules of scripts/, and that they fail when violated
+	@$(MAKE) --no-print-directory -C $(BUILD) -j$(JOBS) upkeep_reference
 	@bash scripts/run_checks.sh $(BUILD)
 
 check-all:       ## everything that CI runs; ends with `N passed, N failed`

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The version is written in VERSION only: see scripts/README.md. Usage: check_version_once.sh
+# The version is written in VERSION only: see scripts/README.md. Usage: check_version_once.sh [DIR of a checkout]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "${1:-$(dirname "$0")/..}"
 version=$(cat VERSION)
 # Allowed: the change log, what says since when a call exists, released upgrade scripts, META.json
 # (whose copy is compared here).

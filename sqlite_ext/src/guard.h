@@ -81,16 +81,23 @@ void Enter(sqlite3_context* context, Body body) noexcept {
     }
 }
 
+/// Runs a body and keeps the result code that it returns.
+template <typename Body>
+struct KeepCode {
+    Body& body;
+    int code = SQLITE_OK;
+    void operator()() { code = body(); }
+};
+
 /// Guard of virtual table methods and of the entry point: `body()` returns a result code.
 /// `message` is the vtab's zErrMsg (or pzErr of xConnect); what it held is freed.
 template <typename Body>
 int EnterVtab(char** message, Body body) noexcept {
     static_assert(std::is_same_v<decltype(body()), int>);
     Failure failure;
-    int code = SQLITE_OK;
-    auto keep_code = [&] { code = body(); };
+    KeepCode<Body> keep_code{body};
     if (Guarded(&failure, keep_code)) {
-        return code;
+        return keep_code.code;
     }
     sqlite3_free(*message);
     *message = sqlite3_mprintf("%s", failure.text);

@@ -369,7 +369,7 @@ class Pricer {
                 break;
             default: {  // an index, searched or scanned
                 const RowSet& among = shape == indexes_.end()
-                                          ? kAll_
+                                          ? all_
                                           : statistics->PartialRows(shape->second.predicate);
                 const bool is_end_only = node->access == Access::kSearch && node->terms.empty();
                 loop.visited = is_end_only ? 1
@@ -575,7 +575,7 @@ class Pricer {
     const IndexShapes& indexes_;
     std::vector<bool> taken_;
     std::map<std::string, double> results_;  // rows of materialised subqueries and co-routines
-    const RowSet kAll_;
+    const RowSet all_;
 };
 
 }  // namespace

@@ -113,11 +113,11 @@ class PrivateConnection {
   public:
     PrivateConnection()
         : PrivateConnection(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) {}
-    PrivateConnection(const char* path, int flags, const char* vfs = nullptr) {
+    PrivateConnection(const char* path, int flags, const char* vfs = nullptr)
+        : PrivateConnection(nullptr) {  // so that the destructor runs, if this throws
         const OpeningPrivately unregistered;
         const int code = sqlite3_open_v2(path, &db_, flags | SQLITE_OPEN_NOMUTEX, vfs);
         if (code != SQLITE_OK) {
-            const Guard closing{db_};
             throw HostError(db_, code);
         }
     }
@@ -136,12 +136,9 @@ class PrivateConnection {
     void Execute(std::string_view sql) { Stmt(db_, sql).Run(); }
 
   private:
-    struct Guard {  // a constructor that throws runs no destructor of its own
-        sqlite3* db;
-        ~Guard() { sqlite3_close_v2(db); }
-    };
+    explicit PrivateConnection(sqlite3* db) : db_(db) {}
 
-    sqlite3* db_ = nullptr;
+    sqlite3* db_;
 };
 
 }  // namespace upkeep::sqlite

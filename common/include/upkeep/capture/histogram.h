@@ -23,7 +23,7 @@ constexpr uint32_t BucketOf(uint64_t ns) {
     if (ns < kSteps) {
         return static_cast<uint32_t>(ns);
     }
-    const int octave = std::bit_width(ns) - 1;  // >= kStepBits
+    const auto octave = static_cast<int>(std::bit_width(ns)) - 1;  // >= kStepBits
     const int shift = octave - kStepBits;
     return static_cast<uint32_t>(shift + 1) * kSteps + static_cast<uint32_t>(ns >> shift) - kSteps;
 }
