@@ -1,6 +1,7 @@
 -- The AutoPR sample data, SQLite: the same rows as generate.postgres.sql (the dice are explained there).
 -- Before: CREATE TEMP TABLE scenario_scale AS SELECT 100000 AS n;   -- executions
 -- Needs the tables of profile `corrected`, empty. No dot commands: works in the shell and in drivers.
+-- Brackets after ||: it binds closer than % here, other than in PostgreSQL.
 -- No ANALYZE here: statistics are the caller's decision.
 BEGIN;
 CREATE TEMP TABLE shape AS
@@ -30,10 +31,10 @@ FROM dice, shape;
 
 INSERT INTO workflows (id, name, description, status, config, created_by, created_at, updated_at)
 SELECT printf('%08x-0000-4000-8000-%012x', 1, n), printf('workflow-%04d', n),
-       CASE WHEN n % 3 = 0 THEN NULL ELSE 'Handles pull requests of team ' || n % 17 END,
+       CASE WHEN n % 3 = 0 THEN NULL ELSE 'Handles pull requests of team ' || (n % 17) END,
        CASE WHEN n % 3 < 2 THEN 'active' WHEN n % 4 = 0 THEN 'archived' WHEN n % 4 = 1 THEN 'draft' ELSE 'inactive' END,
-       '{"team":' || n % 17 || ',"retries":' || n % 4 || ',"notify":' || CASE WHEN n % 2 = 0 THEN 'true' ELSE 'false' END || '}',
-       'user' || n % 40,
+       '{"team":' || (n % 17) || ',"retries":' || (n % 4) || ',"notify":' || CASE WHEN n % 2 = 0 THEN 'true' ELSE 'false' END || '}',
+       'user' || (n % 40),
        strftime('%Y-%m-%d %H:%M:%f', 1772323200 + n * 137, 'unixepoch'),
        strftime('%Y-%m-%d %H:%M:%f', 1772323200 + n * 137, 'unixepoch')
 FROM dice, shape WHERE n <= workflows;
@@ -59,13 +60,13 @@ SELECT printf('%08x-0000-4000-8000-%012x', 4, n), printf('%08x-0000-4000-8000-%0
        CASE WHEN status IN ('pending', 'running') THEN NULL
             ELSE strftime('%Y-%m-%d %H:%M:', (started_ms + ms) / 1000, 'unixepoch')
                  || printf('%02d.%03d', (started_ms + ms) / 1000 % 60, (started_ms + ms) % 1000) END,
-       CASE WHEN status = 'completed' THEN '{"ok":true,"files":' || n % 40 || '}' END,
-       CASE WHEN status IN ('failed', 'timeout') THEN 'step ' || n % 12 || ' did not finish' END,
+       CASE WHEN status = 'completed' THEN '{"ok":true,"files":' || (n % 40) || '}' END,
+       CASE WHEN status IN ('failed', 'timeout') THEN 'step ' || (n % 12) || ' did not finish' END,
        CASE WHEN n % 31 = 0 THEN 1 ELSE 0 END,
        CASE WHEN n % 31 = 0 AND n > 31 THEN printf('%08x-0000-4000-8000-%012x', 4, n - 7) END,
        CASE h5 % 8 WHEN 3 THEN 'webhook' WHEN 4 THEN 'webhook' WHEN 5 THEN 'schedule' WHEN 6 THEN 'schedule'
                    WHEN 7 THEN 'manual' ELSE 'event' END,
-       CASE WHEN n % 5 = 0 THEN '{"pr":' || n % 9000 || '}' END
+       CASE WHEN n % 5 = 0 THEN '{"pr":' || (n % 9000) || '}' END
 FROM rolled ORDER BY n;
 
 INSERT INTO execution_logs (id, execution_id, level, message, log_metadata, action_id, step_name, created_at)
