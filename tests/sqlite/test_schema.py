@@ -310,6 +310,24 @@ class RefusalTest(SchemaCase):
             other.close()
             self.assertEqual(len(self.rows(INSTALL)), 43)
 
+    def test_a_transaction_that_can_only_read(self):
+        """In WAL mode a snapshot that is no longer the newest cannot be written on."""
+        with tempfile.TemporaryDirectory() as folder:
+            other = sqlite3.connect(folder + "/app.db", isolation_level=None)
+            other.execute("PRAGMA journal_mode = WAL")
+            other.execute("CREATE TABLE t(x)")
+            self.db = host.connect(database=folder + "/app.db", isolation_level=None, timeout=0)
+            self.db.execute("BEGIN")
+            self.assertEqual(self.value("SELECT count(*) FROM t"), 0)
+            other.execute("INSERT INTO t VALUES (1)")
+            self.refuses("database is locked (hint: try again when the other transaction has ended", INSTALL)
+            self.assertTrue(self.db.in_transaction)
+            self.assertEqual(self.value("SELECT count(*) FROM t"), 0)  # still the caller's snapshot
+            self.db.execute("COMMIT")
+            self.assertEqual(len(self.rows(INSTALL)), 43)
+            self.db.close()
+            other.close()
+
     def test_a_failure_half_way_changes_nothing(self):
         def deny(action, name, *_):
             late = action == sqlite3.SQLITE_CREATE_INDEX and name == "idx_execution_logs_action"

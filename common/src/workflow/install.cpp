@@ -139,7 +139,9 @@ Error RefuseShape(const InstallRequest& request, const InstallFacts& facts,
         if (&other != request.profile &&
             Differences(request.host, other, facts, &matches).empty() &&
             matches >= other.tables.size()) {
-            hint = "these are the tables of profile " + std::string(other.name) + ": " + hint;
+            hint.insert(0, ": ")
+                .insert(0, other.name)
+                .insert(0, "these are the tables of profile ");
         }
     }
     return {Code::kInvalidArgument,

@@ -9,8 +9,8 @@
 namespace upkeep::workflow {
 
 std::span<const SchemaProfile> SchemaProfiles() {
-    static const std::array<SchemaProfile, 2> kProfiles = {CorrectedProfile(), GuideProfile()};
-    return kProfiles;
+    static const std::array<SchemaProfile, 2> profiles = {CorrectedProfile(), GuideProfile()};
+    return profiles;
 }
 
 const SchemaProfile* FindSchemaProfile(std::string_view name) {

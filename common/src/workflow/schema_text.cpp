@@ -75,9 +75,11 @@ void AddSqliteTypeRules(const SchemaTable& table, std::vector<std::string>* out)
     for (const SchemaColumn& column : table.columns) {
         if (column.kind == ColumnKind::kJson) {
             // json_valid(NULL) is 0, not NULL, before SQLite 3.45
-            const std::string name(column.name);
-            const std::string is_null = column.is_nullable ? name + " IS NULL OR " : "";
-            out->push_back("CHECK (" + is_null + "json_valid(" + name + "))");
+            std::string check = "CHECK (";
+            if (column.is_nullable) {
+                check.append(column.name).append(" IS NULL OR ");
+            }
+            out->push_back(check.append("json_valid(").append(column.name).append("))"));
         } else if (column.kind == ColumnKind::kBool) {
             out->push_back("CHECK (" + std::string(column.name) + " IN (0, 1))");
         }
