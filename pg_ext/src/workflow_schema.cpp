@@ -63,7 +63,7 @@ Schema OpenSchema(const char* name) {
                         errmsg("cannot install the workflow schema in a read-only transaction"),
                         RecoveryInProgress() ? errhint("this server is a standby: run it on the "
                                                        "primary")
-                                             : errhint("SET TRANSACTION READ WRITE first")));
+                                             : errhint("run it in a transaction that may write")));
     }
     Schema schema = {get_namespace_oid(name, true), false};
     if (!OidIsValid(schema.oid)) {
