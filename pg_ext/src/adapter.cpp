@@ -40,7 +40,7 @@ Elements ArrayElements(const Parameter& parameter, Datum datum, Oid element) {
     if (parts.dimensions > 1) {
         throw Error(Code::kInvalidArgument,
                     std::string(parameter.name) + " must be a one-dimensional array",
-                    "write ARRAY['…', '…']");
+                    "write ARRAY['...', '...']");
     }
     for (int i = 0; i < parts.count; ++i) {
         if (parts.nulls[i]) {

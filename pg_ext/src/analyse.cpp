@@ -4,12 +4,14 @@
 #include "compat.h"
 
 extern "C" {
+#include "access/relation.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
 #include "parser/parse_param.h"
 #include "parser/parser.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lockdefs.h"
 #include "utils/queryjumble.h"
 }
 
@@ -27,7 +29,7 @@ RawStmt* ParseOne(const char* text) {
                  list_length(parsed) == 0
                      ? errmsg("the text holds no statement")
                      : errmsg("the text holds %d statements, one is wanted", list_length(parsed)),
-                 errhint("Give each statement as a text of its own.")));
+                 errhint("give each statement as a text of its own")));
     }
     RawStmt* raw = linitial_node(RawStmt, parsed);
     switch (nodeTag(raw->stmt)) {
@@ -40,8 +42,8 @@ RawStmt* ParseOne(const char* text) {
         default:
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("this kind of statement cannot be priced"),
-                            errhint("Give a SELECT, INSERT, UPDATE, DELETE or MERGE, without "
-                                    "EXPLAIN.")));
+                            errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without "
+                                    "EXPLAIN")));
     }
     return nullptr;
 }
@@ -63,7 +65,43 @@ bool CheckRightsWalker(Node* node, void* context) {
     return WalkExpression(node, CheckRightsWalker, context);
 }
 
+/// Notes the relations of a query and has the planner and the executor take them as read only: an
+/// UPDATE that is never run needs no stronger lock.
+bool CollectRelationsWalker(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    if (IsA(node, Query)) {
+        auto* query = reinterpret_cast<Query*>(node);
+        auto* oids = static_cast<List**>(context);
+        ListCell* cell = nullptr;
+        foreach (cell, query->rtable) {
+            auto* entry = lfirst_node(RangeTblEntry, cell);
+            if (entry->rtekind == RTE_RELATION) {
+                entry->rellockmode = AccessShareLock;
+                *oids = list_append_unique_oid(*oids, entry->relid);
+            }
+        }
+        return WalkQuery(query, CollectRelationsWalker, context, 0);
+    }
+    return WalkExpression(node, CollectRelationsWalker, context);
+}
+
 }  // namespace
+
+bool LockRelations(const PlainStatement* statement) {
+    ListCell* cell = nullptr;
+    foreach (cell, statement->relations) {
+        Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+        if (relation == nullptr) {
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                            errmsg("a relation of the statement was dropped meanwhile"),
+                            errhint("call again")));
+        }
+        relation_close(relation, NoLock);
+    }
+    return true;
+}
 
 PlainStatement* AnalyseStatement(const char* text) {
     RawStmt* raw = ParseOne(text);
@@ -87,13 +125,14 @@ PlainStatement* AnalyseStatement(const char* text) {
     if (query->commandType == CMD_UTILITY) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("this kind of statement cannot be priced"),
-                        errhint("Give a SELECT, INSERT, UPDATE, DELETE or MERGE.")));
+                        errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without INTO")));
     }
     statement->queries = QueryRewrite(query);
     ListCell* cell = nullptr;
     foreach (cell, statement->queries) {
         auto* rewritten = lfirst_node(Query, cell);
         CheckRightsWalker(reinterpret_cast<Node*>(rewritten), nullptr);
+        CollectRelationsWalker(reinterpret_cast<Node*>(rewritten), &statement->relations);
         CollectUses(rewritten, statement);
     }
     return statement;

@@ -10,7 +10,12 @@ namespace upkeep::pg {
 
 /// Errors (raised): the server's own for text that does not parse or names what does not exist;
 /// 22023 for several statements or another kind; 42501 for a relation the caller may not read.
-/// Note: takes the locks that parse analysis takes, until the transaction ends.
+/// Note: takes the locks that parse analysis takes, for an UPDATE a writer's: run it in a
+/// subtransaction that gives them back, then LockRelations.
 PlainStatement* AnalyseStatement(const char* text);
+
+/// AccessShareLock, until the transaction ends, on all that the statement names: enough for
+/// planning. Errors (raised): 42P01 if one was dropped since the analysis.
+bool LockRelations(const PlainStatement* statement);
 
 }  // namespace upkeep::pg

@@ -14,7 +14,7 @@ namespace upkeep::pg {
 namespace {
 
 constexpr const char* kGiveOne =
-    "give statements: advise_indexes(ARRAY['SELECT …']), or put pg_stat_statements into "
+    "give statements: advise_indexes(ARRAY['SELECT ...']), or put pg_stat_statements into "
     "shared_preload_libraries, restart, and CREATE EXTENSION pg_stat_statements";
 constexpr int kMostStatements = 1000;
 

@@ -58,30 +58,39 @@ void Raise(const Pending& pending) {
     pg_unreachable();
 }
 
-Error FromHost(ErrorData* data) {
-    Code code = Code::kHost;
-    switch (ERRCODE_TO_CATEGORY(data->sqlerrcode)) {
-        case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-            code = data->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? Code::kPermissionDenied
-                   : data->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-                           data->sqlerrcode == ERRCODE_UNDEFINED_COLUMN ||
-                           data->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
-                           data->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION
-                       ? Code::kNotFound
-                       : Code::kInvalidArgument;
-            break;
-        case ERRCODE_FEATURE_NOT_SUPPORTED:
-            code = Code::kUnsupported;
-            break;
+namespace {
+
+Code CodeOf(int sqlstate) {
+    switch (sqlstate) {
+        case ERRCODE_INSUFFICIENT_PRIVILEGE:
+            return Code::kPermissionDenied;
+        case ERRCODE_UNDEFINED_TABLE:
+        case ERRCODE_UNDEFINED_COLUMN:
+        case ERRCODE_UNDEFINED_OBJECT:
+        case ERRCODE_UNDEFINED_FUNCTION:
         case ERRCODE_INVALID_SCHEMA_NAME:
-            code = Code::kNotFound;
-            break;
-        case ERRCODE_TO_CATEGORY(ERRCODE_LOCK_NOT_AVAILABLE):
-            code = Code::kBusy;
-            break;
+            return Code::kNotFound;
+        case ERRCODE_LOCK_NOT_AVAILABLE:
+            return Code::kBusy;
         default:
             break;
     }
+    switch (ERRCODE_TO_CATEGORY(sqlstate)) {
+        case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+        case ERRCODE_DATA_EXCEPTION:  // a literal that its type does not take
+        case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+            return Code::kInvalidArgument;
+        case ERRCODE_FEATURE_NOT_SUPPORTED:
+            return Code::kUnsupported;
+        default:
+            return Code::kHost;
+    }
+}
+
+}  // namespace
+
+Error FromHost(ErrorData* data) {
+    const Code code = CodeOf(data->sqlerrcode);
     Error error(code, data->message != nullptr ? data->message : "unknown server error",
                 data->hint != nullptr ? data->hint : "");
     FreeErrorData(data);

@@ -102,12 +102,16 @@ void CallHostVoid(Call call) {
     });
 }
 
+/// What is left of a subtransaction that ran without an error. kNothing gives back the locks it
+/// took, too; what the call palloc'd in the caller's memory context stays in both cases.
+enum class Keep : bool { kNothing, kWork };
+
 /// As CallHost, for a call after whose error we go on (a statement that does not parse): runs in a
 /// subtransaction that is rolled back on error; memory context and resource owner are the caller's
-/// again afterwards. Cancel and shutdown are never turned into a value.
-/// Errors: kHost with the server's text and hint, kNotFound / kPermissionDenied by its SQLSTATE.
+/// again afterwards. Cancel, shutdown and deadlock are never turned into a value.
+/// Errors: kHost with the server's text and hint; the other codes by its SQLSTATE.
 template <typename Call>
-auto InSubtransaction(Call call) -> Result<decltype(call())>;
+auto InSubtransaction(Call call, Keep keep = Keep::kWork) -> Result<decltype(call())>;
 
 /// The error as a value; frees `data`.
 Error FromHost(ErrorData* data);
@@ -123,13 +127,13 @@ SubtransactionState BeginSubtransaction();
 void EndSubtransaction(const SubtransactionState& state, bool commit);
 
 template <typename Call, typename Value>
-[[gnu::noinline]] ErrorData* TryInSubtransaction(Call& call, Value* out) {
+[[gnu::noinline]] ErrorData* TryInSubtransaction(Call& call, Value* out, Keep keep) {
     SubtransactionState state = BeginSubtransaction();
     ErrorData* volatile error = nullptr;
     PG_TRY();
     {
         *out = call();
-        EndSubtransaction(state, true);
+        EndSubtransaction(state, keep == Keep::kWork);
     }
     PG_CATCH();
     {
@@ -143,14 +147,15 @@ template <typename Call, typename Value>
 }
 
 template <typename Call>
-auto InSubtransaction(Call call) -> Result<decltype(call())> {
+auto InSubtransaction(Call call, Keep keep) -> Result<decltype(call())> {
     using Value = decltype(call());
     static_assert(std::is_trivially_destructible_v<Call> && std::is_trivially_copyable_v<Value>);
     if (IsInParallelMode()) {  // no subtransactions there: the error ends the statement instead
         return CallHost(call);
     }
     Value value{};
-    ErrorData* error = CallHost([&call, out = &value] { return TryInSubtransaction(call, out); });
+    ErrorData* error =
+        CallHost([&call, out = &value, keep] { return TryInSubtransaction(call, out, keep); });
     if (error == nullptr) {
         return value;
     }

@@ -23,7 +23,6 @@ namespace upkeep::pg {
 namespace {
 
 constexpr double kPageBytes = BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(BTPageOpaqueData));
-constexpr double kLeafBytes = kPageBytes - BLCKSZ * (100 - BTREE_DEFAULT_FILLFACTOR) / 100.0;
 constexpr double kInnerBytes = kPageBytes - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100.0;
 constexpr double kLinePointer = sizeof(ItemIdData);
 constexpr double kRowPointer = sizeof(ItemPointerData);
@@ -134,7 +133,7 @@ double CombinedDistinct(Oid relid, const AttrNumber* attnos, int count, double r
 
 /// May equal keys share one posting list? As nbtree decides at build time.
 bool Deduplicates(const HypotheticalIndex& index) {
-    if (index.column_count != index.key_count) {
+    if (!index.deduplicates || index.column_count != index.key_count) {
         return false;
     }
     for (int i = 0; i < index.key_count; ++i) {
@@ -235,7 +234,9 @@ IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows)
     }
     // Each leaf but the last also holds a high key, cut to the columns that tell it from its right
     // neighbour: take it as wide as a tuple.
-    double level_pages = std::max(1.0, std::ceil(bytes / (kLeafBytes - tuple_bytes)));
+    const double leaf_bytes = kPageBytes - BLCKSZ * (100 - index.fill_percent) / 100.0;
+    double level_pages =
+        std::max(1.0, std::ceil(bytes / std::max(tuple_bytes, leaf_bytes - tuple_bytes)));
     double pages = 1 + level_pages;  // the metapage
     const double pivot = tuple_bytes + kLinePointer + (keys < rows ? MAXALIGN(kRowPointer) : 0);
     int height = 0;

@@ -63,6 +63,7 @@ struct PlainStatement {
     bool has_parameters;
     PlainArray<PlainUse> uses;
     PlainArray<Oid> written;
+    List* relations;  // oids of all that the rewritten queries name
 };
 
 /// A hypothetical B-tree, ready to become an IndexOptInfo.
@@ -83,7 +84,11 @@ struct HypotheticalIndex {
     List* expressions;    // Vars numbered 1
     List* predicate;      // implicitly AND-ed, Vars numbered 1; NIL: whole table
     bool is_partitioned;  // stands on the root: every leaf gets one
-    double size_bytes;
+    bool is_unique;
+    bool is_there;  // IF NOT EXISTS, and there is one of that name: nothing is to be assumed
+    bool deduplicates;
+    int fill_percent;  // of leaf pages
+    Oid tablespace;
 };
 
 }  // namespace upkeep::pg

@@ -87,6 +87,8 @@ class PgWhatIf : public advisor::WhatIf {
     RelationId RelationOf(Oid relid);
     advisor::RelationUse ToUse(const PlainUse& plain);
     std::vector<HypotheticalIndex*> Chosen(std::span<const IndexId> indexes) const;
+    static Result<PlannedStmt*> Plan(const PlainStatement* statement, int query,
+                                     const std::vector<HypotheticalIndex*>& chosen);
     IndexId IdOf(Oid oid) const;
 
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -104,12 +106,13 @@ char* HostText(std::string_view text) {
     return CallHost([=] { return pnstrdup(data, size); });
 }
 
+/// ASCII only, as all our words here: the database may not be in UTF-8.
 std::string PredicateText(const std::string& column, advisor::Operator op) {
     switch (op) {
         case advisor::Operator::kEqual:
-            return column + " = …";
+            return column + " = ...";
         case advisor::Operator::kIn:
-            return column + " IN (…)";
+            return column + " IN (...)";
         case advisor::Operator::kIsNull:
             return column + " IS NULL";
         case advisor::Operator::kJoin:
@@ -117,7 +120,7 @@ std::string PredicateText(const std::string& column, advisor::Operator op) {
         case advisor::Operator::kRange:
             return column + " in a range";
         case advisor::Operator::kPrefix:
-            return column + " LIKE '…%'";
+            return column + " LIKE '...%'";
     }
     return column;
 }
@@ -129,12 +132,12 @@ advisor::ExistingIndex ToExisting(RelationId relation, const PlainIndex& plain) 
     index.is_unique = plain.is_unique;
     index.backs_constraint = plain.backs_constraint;
     index.spec.relation = relation;
-    index.spec.predicate = plain.is_partial ? "…" : "";  // only whether there is one is asked
+    index.spec.predicate = plain.is_partial ? "..." : "";  // only whether there is one is asked
     for (int i = 0; i < plain.column_count; ++i) {
         if (i >= plain.key_count) {
             index.spec.include.push_back(plain.attnos[i] - 1);
         } else {
-            index.spec.keys.push_back({plain.attnos[i] - 1, plain.attnos[i] == 0 ? "…" : "",
+            index.spec.keys.push_back({plain.attnos[i] - 1, plain.attnos[i] == 0 ? "..." : "",
                                        plain.descending[i], plain.nulls_first[i]});
         }
     }
@@ -207,11 +210,15 @@ Error WithHint(const Error& error) {
 Result<Statement> PgWhatIf::Analyse(std::string_view text) {
     const char* host_text = HostText(text);
     const Result<PlainStatement*> analysed =
-        InSubtransaction([=] { return AnalyseStatement(host_text); });
+        InSubtransaction([=] { return AnalyseStatement(host_text); }, Keep::kNothing);
     if (!analysed.ok()) {
         return WithHint(analysed.error());
     }
     PlainStatement* plain = analysed.value();
+    const Result<bool> locked = InSubtransaction([=] { return LockRelations(plain); });
+    if (!locked.ok()) {
+        return locked.error();
+    }
     Statement statement;
     statement.id = static_cast<StatementId>(statements_.size());
     statement.fingerprint = plain->fingerprint;
@@ -281,7 +288,7 @@ Result<IndexId> PgWhatIf::DeclareSql(std::string_view create_index) {
     if (!parsed.ok()) {
         return parsed.error().hint().empty()
                    ? Error(parsed.error().code(), parsed.error().message(),
-                           "write CREATE INDEX ON table (column, …)")
+                           "write CREATE INDEX ON table (column, ...)")
                    : parsed.error();
     }
     indexes_.push_back(parsed.value());
@@ -291,7 +298,9 @@ Result<IndexId> PgWhatIf::DeclareSql(std::string_view create_index) {
 std::vector<HypotheticalIndex*> PgWhatIf::Chosen(std::span<const IndexId> indexes) const {
     std::vector<HypotheticalIndex*> chosen;
     for (const IndexId id : indexes) {
-        chosen.push_back(indexes_[Index(id)]);
+        if (!indexes_[Index(id)]->is_there) {
+            chosen.push_back(indexes_[Index(id)]);
+        }
     }
     return chosen;
 }
@@ -305,19 +314,35 @@ IndexId PgWhatIf::IdOf(Oid oid) const {
     return -1;
 }
 
-Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
-    const std::vector<HypotheticalIndex*> chosen = Chosen(indexes);
+/// The plan of one query of a statement. What fails without an assumed index is the caller's own
+/// text (a constant divided by zero): an error as a value, so that the statement can be named.
+Result<PlannedStmt*> PgWhatIf::Plan(const PlainStatement* statement, int query,
+                                    const std::vector<HypotheticalIndex*>& chosen) {
     HypotheticalIndex* const* data = chosen.data();
     const auto count = static_cast<int>(chosen.size());
+    const auto plan = [=] {
+        return PlanWith(static_cast<Query*>(list_nth(statement->queries, query)), statement->text,
+                        data, count);
+    };
+    if (count > 0) {
+        return CallHost(plan);
+    }
+    const Result<PlannedStmt*> planned = InSubtransaction(plan);
+    return planned.ok() ? planned : WithHint(planned.error());
+}
+
+Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
+    const std::vector<HypotheticalIndex*> chosen = Chosen(indexes);
     const PlainStatement* plain = statements_[Index(statement)];
     Price price;
     const ScratchContext scratch;
     const ForgetAtEnd forget;
-    for (int i = 0; i < CallHost([=] { return list_length(plain->queries); }); ++i) {
-        PlannedStmt* plan = CallHost([=] {
-            return PlanWith(static_cast<Query*>(list_nth(plain->queries, i)), plain->text, data,
-                            count);
-        });
+    for (int i = 0; i < list_length(plain->queries); ++i) {
+        const Result<PlannedStmt*> planned = Plan(plain, i, chosen);
+        if (!planned.ok()) {
+            return planned.error();
+        }
+        PlannedStmt* plan = planned.value();
         if (plan->planTree != nullptr) {
             price.cost += plan->planTree->total_cost;
         }
@@ -342,12 +367,13 @@ Result<Explained> PgWhatIf::Explain(StatementId statement, std::span<const Index
     Explained explained;
     const ScratchContext scratch;
     const ForgetAtEnd forget;
-    const int query_count = CallHost([=] { return list_length(plain->queries); });
+    const int query_count = list_length(plain->queries);
     for (int i = 0; i < query_count; ++i) {
-        PlannedStmt* plan = CallHost([=] {
-            return PlanWith(static_cast<Query*>(list_nth(plain->queries, i)), plain->text, data,
-                            count);
-        });
+        const Result<PlannedStmt*> planned = Plan(plain, i, chosen);
+        if (!planned.ok()) {
+            return planned.error();
+        }
+        PlannedStmt* plan = planned.value();
         explained.cost += plan->planTree != nullptr ? plan->planTree->total_cost : 0;
         const List* used = CallHost([=] { return IndexesOfPlan(plan); });
         for (int k = 0; k < list_length(used); ++k) {
@@ -388,6 +414,7 @@ advisor::Dialect PgWhatIf::dialect() const {
     dialect.plain_drop_index = "DROP INDEX IF EXISTS";
     dialect.has_include = true;
     dialect.has_nulls_order = true;
+    dialect.has_checked_text = true;
     dialect.max_name_bytes = NAMEDATALEN - 1;
     return dialect;
 }

@@ -164,23 +164,6 @@ int BestIndex(const Table& table, sqlite3_index_info* info) {
     return SQLITE_OK;
 }
 
-int xBestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
-    return EnterVtab(&vtab->zErrMsg,
-                     [=] { return BestIndex(*static_cast<const Table*>(vtab), info); });
-}
-
-int xOpen(sqlite3_vtab* vtab, sqlite3_vtab_cursor** out) {
-    return EnterVtab(&vtab->zErrMsg, [=] {
-        *out = new Cursor{};
-        return SQLITE_OK;
-    });
-}
-
-int xClose(sqlite3_vtab_cursor* cursor) {
-    delete static_cast<Cursor*>(cursor);
-    return SQLITE_OK;
-}
-
 /// Running statements whose text names this call. It must be in the text: direct only, so no view
 /// or trigger can hide it.
 std::vector<Execution> RunningExecutions(const Table& table) {
@@ -200,6 +183,35 @@ std::vector<Execution> RunningExecutions(const Table& table) {
         }
     }
     return running;
+}
+
+/// A statement that names the call is being prepared: it may get the address of one that has ended,
+/// and its first run would look like that one's.
+void ForgetEnded(Table* table) {
+    const std::vector<Execution> running = RunningExecutions(*table);
+    std::erase_if(table->acted, [&](const Execution& one) {
+        return std::find(running.begin(), running.end(), one) == running.end();
+    });
+}
+
+int xBestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
+    return EnterVtab(&vtab->zErrMsg, [=] {
+        auto* table = static_cast<Table*>(vtab);
+        ForgetEnded(table);
+        return BestIndex(*table, info);
+    });
+}
+
+int xOpen(sqlite3_vtab* vtab, sqlite3_vtab_cursor** out) {
+    return EnterVtab(&vtab->zErrMsg, [=] {
+        *out = new Cursor{};
+        return SQLITE_OK;
+    });
+}
+
+int xClose(sqlite3_vtab_cursor* cursor) {
+    delete static_cast<Cursor*>(cursor);
+    return SQLITE_OK;
 }
 
 /// Lets an acting call pass once per execution of a statement. Who is asking is not told to us, but

@@ -30,7 +30,7 @@ std::string JoinedNames(std::span<const IndexKind> kinds) {
     return names;
 }
 
-Result<void> CheckWorkload(const std::vector<WorkloadStatement>& workload) {
+Result<void> CheckWorkload(const std::vector<WorkloadStatement>& workload, const Dialect& dialect) {
     if (workload.empty()) {
         return Error(Code::kInvalidArgument, "workload is empty",
                      "give at least one statement, or NULL for what was captured");
@@ -38,7 +38,7 @@ Result<void> CheckWorkload(const std::vector<WorkloadStatement>& workload) {
     for (size_t i = 0; i < workload.size(); ++i) {
         const std::string what =
             workload.size() > 1 ? "statement " + std::to_string(i + 1) : "statement";
-        if (Result<void> text = CheckText(workload[i].text, what); !text.ok()) {
+        if (Result<void> text = CheckText(workload[i].text, what, dialect); !text.ok()) {
             return text;
         }
         if (!(workload[i].weight > 0) || !std::isfinite(workload[i].weight)) {
@@ -64,8 +64,8 @@ Result<void> CheckKinds(const std::vector<IndexKind>& kinds) {
                  "kinds that it prices: " + JoinedNames(priced));
 }
 
-Result<void> CheckOptions(const AdviseOptions& options) {
-    if (Result<void> workload = CheckWorkload(options.workload); !workload.ok()) {
+Result<void> CheckOptions(const AdviseOptions& options, const Dialect& dialect) {
+    if (Result<void> workload = CheckWorkload(options.workload, dialect); !workload.ok()) {
         return workload;
     }
     if (options.budget_bytes && *options.budget_bytes <= 0) {
@@ -248,7 +248,7 @@ Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
 }  // namespace
 
 Result<Advice> Advise(WhatIf& port, const AdviseOptions& options) {
-    if (Result<void> checked = CheckOptions(options); !checked.ok()) {
+    if (Result<void> checked = CheckOptions(options, port.dialect()); !checked.ok()) {
         return checked.error();
     }
     try {

@@ -135,7 +135,7 @@ Result<std::vector<IndexId>> DeclareGiven(const TextArray& texts, WhatIf& port) 
     std::vector<IndexId> ids;
     for (size_t i = 0; i < texts.size(); ++i) {
         const std::string what = texts.size() > 1 ? "index " + std::to_string(i + 1) : "index";
-        if (Result<void> text = CheckText(texts[i], what); !text.ok()) {
+        if (Result<void> text = CheckText(texts[i], what, port.dialect()); !text.ok()) {
             return text.error();
         }
         Result<IndexId> id = port.DeclareSql(texts[i]);
@@ -161,7 +161,7 @@ Result<Explained> ExplainOnce(WhatIf& port, StatementId statement,
 
 Result<void> WhatIfRow(const Arguments& arguments, WhatIf& port, RowSink& rows) {
     const std::string& text = arguments.Text("statement");
-    if (Result<void> checked = CheckText(text, "statement"); !checked.ok()) {
+    if (Result<void> checked = CheckText(text, "statement", port.dialect()); !checked.ok()) {
         return checked;
     }
     CheckStop(port);

@@ -63,7 +63,7 @@ bool IsBlank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n\f\v;") == std::string_view::npos;
 }
 
-Result<void> CheckText(std::string_view text, const std::string& what) {
+Result<void> CheckText(std::string_view text, const std::string& what, const Dialect& dialect) {
     if (IsBlank(text)) {
         return Error(Code::kInvalidArgument, what + " is empty",
                      "leave it out, or give one SQL statement");
@@ -72,7 +72,7 @@ Result<void> CheckText(std::string_view text, const std::string& what) {
         return Error(Code::kInvalidArgument, what + " contains a NUL character",
                      "SQL text ends there in every host: remove the character");
     }
-    if (!IsUtf8(text)) {
+    if (!dialect.has_checked_text && !IsUtf8(text)) {
         return Error(Code::kInvalidArgument, what + " is not valid UTF-8",
                      "convert the text to UTF-8 first");
     }

@@ -52,9 +52,9 @@ Error StatementError(bool is_numbered, size_t number, const Error& error);
 /// Is there nothing in it but white space and semicolons?
 bool IsBlank(std::string_view text);
 
-/// What is wrong with one SQL text before any host sees it (blank, not UTF-8, a NUL inside).
-/// `what` names it in the message: `statement 3`.
-Result<void> CheckText(std::string_view text, const std::string& what);
+/// What is wrong with one SQL text before any host sees it (blank, a NUL inside, not UTF-8 unless
+/// the host has checked its own encoding). `what` names it in the message: `statement 3`.
+Result<void> CheckText(std::string_view text, const std::string& what, const Dialect& dialect);
 
 /// Analyses all statements. With options.skip_unusable those that fail are left out. Throws Error.
 Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "upkeep/base/table_function.h"
 
+#include <algorithm>
+
 #include <charconv>
 
 #include "calls.h"
@@ -39,8 +41,13 @@ const T& Arguments::Get(std::string_view parameter) const {
         return *held;
     }
     if (upkeep::IsNull(value)) {
+        const bool has_default =
+            std::any_of(call_.parameters.begin(), call_.parameters.end(), [&](const Parameter& p) {
+                return p.name == parameter && p.default_value != nullptr;
+            });
         throw Error(Code::kInvalidArgument, std::string(parameter) + " must not be null",
-                    "give a value, or leave the argument out for its default");
+                    has_default ? "give a value, or leave the argument out for its default"
+                                : "give a value");
     }
     throw Error(Code::kInternal, "argument " + std::string(parameter) + " has another type");
 }

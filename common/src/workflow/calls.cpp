@@ -11,11 +11,11 @@ constexpr Parameter kInstallParameters[] = {
      "schema (SQLite: attached database) that gets the tables", "main"},
     {"profile", Type::kText, "corrected", "corrected, or guide (the guide's own five tables)"},
     {"stamp_alembic", Type::kBool, "false",
-     "also write the engine's migration revisions into alembic_version"},
+     "also write the head of the engine's migrations into alembic_version"},
 };
 
 constexpr Column kInstallColumns[] = {
-    {"object_type", Type::kText, "table, index, extension"},
+    {"object_type", Type::kText, "table, index, revision, extension"},
     {"object_name", Type::kText, "its name"},
     {"action", Type::kText, "created, exists, kept, replaced by …, dropped: …, opt-in, …"},
 };

@@ -144,6 +144,8 @@ struct Dialect {
     bool has_include = false;          // INCLUDE (…)
     bool has_nulls_order = false;      // NULLS FIRST / LAST
     bool schema_before_index = false;  // SQLite: CREATE INDEX aux.i ON t; PostgreSQL: … i ON s.t
+    bool has_checked_text =
+        false;  // texts are valid in the host's encoding, which may not be UTF-8
     int max_name_bytes = 63;
 };
 
