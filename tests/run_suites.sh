@@ -35,7 +35,7 @@ show_failure() {
         cat "$log"
     else
         awk -v most=$((most - 12)) -v until=$((lines - 10)) '
-            /^(FAIL|ERROR|FAILED|not ok|lint: )|^ *#? *Failed|: (fatal )?error[: ]|: Failure$|\*\*\* |^E  |\.\.\. FAILED/ ||
+            /^(FAIL|ERROR|FAILED|not ok|lint: )|^ *#? *Failed|: (fatal )?error[: ]|: Failure$|^\[  FAILED|\*\*\* |^E  |\.\.\. FAILED/ ||
                 /^(.*Error|psql.*ERROR|ERROR|FATAL|PANIC|.*Sanitizer|.*AssertionError)[: ]/ || /runtime error:|expected to (pass|fail):/ {
                 left = 8
             }
