@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-all check-world lint format docs fuzz asan bench clean
+	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -59,6 +59,9 @@ check-all:       ## everything that CI runs; ends with `N passed, N failed`
 	@bash tests/run_suites.sh
 
 check-world: check-all asan fuzz ## and the slow suites
+
+check-bare:      ## ./dev demo and ./dev check in a bare Debian 12 each (root, debootstrap, slow)
+	@bash scripts/try_bare.sh
 
 lint:            ## format check, clang-tidy, shellcheck, scripts/check_*.sh
 	@bash scripts/lint.sh $(BUILD)
