@@ -7,7 +7,7 @@ PG := $(MAKE) --no-print-directory -C pg_ext PG_CONFIG=$(PG_CONFIG)
 CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
+.PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
 	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench clean
 
 help:            ## this list
@@ -33,10 +33,14 @@ uninstall:       ## removes it
 demo: sqlite     ## the main job on a sample database (DEMO_ARGS=--postgres: on PostgreSQL)
 	@bash demo/run.sh $(DEMO_ARGS)
 
-check: $(BUILD)/Makefile ## unit tests of the core (seconds)
+# Configures again: the tests are left out of a build tree that was made before GoogleTest was there.
+test-tree:
+	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >/dev/null
+
+check: test-tree ## unit tests of the core (seconds)
 	@$(MAKE) --no-print-directory -C $(BUILD) -j$(JOBS) upkeep_unit && $(BUILD)/upkeep_unit --gtest_brief=1
 
-check-sqlite: $(BUILD)/Makefile ## the module in shell, python and C
+check-sqlite: test-tree ## the module in shell, python and C
 	@$(MAKE) --no-print-directory -C $(BUILD) -j$(JOBS) all && bash tests/sqlite/run.sh $(BUILD)
 
 installcheck: pg ## pg_regress on a throw-away cluster

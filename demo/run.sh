@@ -6,6 +6,7 @@ demo=(/usr/bin/python3 -B demo/demo.py "$@") # Debian's own: its sqlite3 can loa
 case " $* " in
     *" --help "* | *" -h "*) ;;
     *" --postgres "*)
+        echo 'building the extension and starting a throw-away cluster'
         make --no-print-directory pg >/dev/null
         exec bash tests/pg/with_cluster.sh "${demo[@]}"
         ;;
