@@ -83,7 +83,7 @@ asan:            ## core unit tests under ASan+UBSan, SQLite suite under ASan
 	@bash tests/run_sanitized.sh
 
 bench:           ## benches; results with their command go to bench/README.md
-	@cmake -S . -B build-bench -DCMAKE_BUILD_TYPE=Release -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
+	@cmake -S . -B build-bench -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
 	@$(MAKE) --no-print-directory -C build-bench -j$(JOBS) upkeep_bench && build-bench/upkeep_bench
 
 clean:           ## removes what was built

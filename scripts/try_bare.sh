@@ -64,7 +64,7 @@ for command in "${commands[@]}"; do
     start=$SECONDS
     cp -a "$base/fresh" "$base/root"
     echo "== $command"
-    if inside "$base/root" "$command" 2>&1 | sed 's/^/    /' &&
+    if inside "$base/root" "$command" 2>&1 | sed -u 's/^/    /' &&
         [ -z "$(find "$base/root/tmp" -mindepth 1 -print -quit)" ]; then
         passed=$((passed + 1))
     else
