@@ -7,6 +7,7 @@
 extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "utils/backend_status.h"
 }
 
 #if PG_VERSION_NUM < 150000
@@ -29,6 +30,15 @@ inline bool WalkExpression(Node* node, Walker walker, void* context) {
 inline bool WalkQuery(Query* query, Walker walker, void* context, int flags) {
     return query_tree_walker(
         query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
+}
+
+/// One entry of the snapshot of sessions, 1 to pgstat_fetch_stat_numbackends().
+inline const LocalPgBackendStatus* LocalBackend(int index) {
+#if PG_VERSION_NUM >= 160000
+    return pgstat_get_local_beentry_by_index(index);
+#else
+    return pgstat_fetch_stat_local_beentry(index);
+#endif
 }
 
 /// copyObject() is a C macro.

@@ -4,8 +4,136 @@
 
 namespace upkeep {
 
+namespace {
+
+constexpr Column kStatements[] = {
+    {"fingerprint", Type::kBigint,
+     "which statement: queryid (PostgreSQL), hash of the normalised text (SQLite)"},
+    {"database_name", Type::kText, "database (SQLite: file) it ran in"},
+    {"user_name", Type::kText, "role that ran it; SQLite: NULL"},
+    {"endpoint", Type::kText, "route or action it belongs to; NULL: none was told"},
+    {"operation", Type::kText, "SELECT, INSERT, UPDATE, DELETE, MERGE, UTILITY, OTHER"},
+    {"tables", Type::kTextArray, "tables it names, in order of mention"},
+    {"query", Type::kText, "its text without literals; <text not kept>: no room was left for it"},
+    {"calls", Type::kBigint, "executions that ended well"},
+    {"errors", Type::kBigint, "executions that ended in an error"},
+    {"rows", Type::kBigint, "rows returned or changed"},
+    {"total_ms", Type::kFloat8, "time of all calls"},
+    {"mean_ms", Type::kFloat8, "total_ms / calls"},
+    {"stddev_ms", Type::kFloat8, "population standard deviation"},
+    {"min_ms", Type::kFloat8, "shortest call"},
+    {"max_ms", Type::kFloat8, "longest call"},
+    {"p50_ms", Type::kFloat8, "median, within 1.6 %"},
+    {"p95_ms", Type::kFloat8, "95th percentile, within 1.6 %"},
+    {"p99_ms", Type::kFloat8, "99th percentile, within 1.6 %"},
+    {"plan_total_ms", Type::kFloat8, "time of planning, not in total_ms; SQLite: NULL"},
+    {"hit_blocks", Type::kBigint, "blocks found in shared buffers; SQLite: NULL"},
+    {"read_blocks", Type::kBigint, "blocks read into shared buffers; SQLite: NULL"},
+    {"hit_ratio", Type::kFloat8, "hit_blocks / (hit_blocks + read_blocks); NULL: no block"},
+    {"temp_written_blocks", Type::kBigint, "blocks written to temporary files; SQLite: NULL"},
+    {"wal_bytes", Type::kBigint, "write-ahead log made; SQLite: NULL"},
+    {"full_scans", Type::kBigint, "scans of whole tables"},
+    {"sorts", Type::kBigint, "sorts that no index saved"},
+    {"slow_calls", Type::kBigint, "executions over slow_threshold"},
+    {"first_seen_at", Type::kTimestamp, "when counting began"},
+    {"last_seen_at", Type::kTimestamp, "end of the last execution"},
+    {"is_top_level", Type::kBool, "sent by a client; false: run by a function"},
+};
+
+constexpr Column kSlowStatements[] = {
+    {"captured_at", Type::kTimestamp, "when it ended"},
+    {"duration_ms", Type::kFloat8, "how long it took"},
+    {"pid", Type::kInt, "process that ran it"},
+    {"database_name", Type::kText, "database (SQLite: file)"},
+    {"user_name", Type::kText, "role; SQLite: NULL"},
+    {"application_name", Type::kText, "application_name of the session; SQLite: NULL"},
+    {"client_addr", Type::kText, "address of the client; NULL: a local one"},
+    {"endpoint", Type::kText, "route or action it belongs to"},
+    {"fingerprint", Type::kBigint, "its row in statements"},
+    {"query", Type::kText, "its text without literals"},
+    {"parameters", Type::kText, "bound values; only with capture_parameters on"},
+    {"rows", Type::kBigint, "rows returned or changed"},
+    {"plan", Type::kJson, "its plan, literals as ? unless capture_parameters is on"},
+    {"error_code", Type::kText, "SQLSTATE or result code it ended with; NULL: well"},
+    {"wait_event", Type::kText, "what it waited for when it ended badly; NULL: not known"},
+    {"hit_blocks", Type::kBigint, "blocks found in shared buffers; SQLite: NULL"},
+    {"read_blocks", Type::kBigint, "blocks read into shared buffers; SQLite: NULL"},
+};
+
+constexpr Column kEndpoints[] = {
+    {"endpoint", Type::kText, "route or action; NULL: statements without one"},
+    {"calls", Type::kBigint, "statement executions"},
+    {"errors", Type::kBigint, "of statements, that ended in an error"},
+    {"statements", Type::kBigint, "rows of statements that belong to it"},
+    {"total_ms", Type::kFloat8, "time of all its statements"},
+    {"p50_ms", Type::kFloat8, "median statement"},
+    {"p95_ms", Type::kFloat8, "95th percentile of its statements"},
+    {"p99_ms", Type::kFloat8, "99th percentile of its statements"},
+    {"n_plus_one_count", Type::kBigint, "findings in n_plus_one; NULL: not looked for"},
+    {"last_seen_at", Type::kTimestamp, "end of its last statement"},
+    {"database_name", Type::kText, "database (SQLite: file)"},
+};
+
+constexpr Parameter kPercentile[] = {
+    {"fingerprint", Type::kBigint, nullptr, "which statement"},
+    {"q", Type::kFloat8, nullptr, "0.95 for the 95th percentile"},
+    {"endpoint", Type::kText, "NULL", "only executions of this endpoint; NULL: all"},
+};
+
+constexpr TableFunction kCalls[] = {
+    {.name = "statements",
+     .topic = "capture",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "every captured statement: how often, how long, how much it read",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kStatements},
+    {.name = "slow_statements",
+     .topic = "capture",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "the last executions over slow_threshold, each with its plan",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kSlowStatements},
+    {.name = "endpoints",
+     .topic = "capture",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "what each route or action of the application costs",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kEndpoints},
+    {.name = "percentile",
+     .topic = "capture",
+     .kind = CallKind::kScalar,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "any percentile of a statement's durations in ms, in this database",
+     .since = "0.1.0",
+     .parameters = kPercentile,
+     .columns = {},
+     .returns = Type::kFloat8},
+    {.name = "reset_statements",
+     .topic = "capture",
+     .kind = CallKind::kScalar,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kActs,
+     .doc = "forgets all captured statements, slow statements and counters",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = {},
+     .returns = Type::kVoid},
+};
+
+}  // namespace
+
 std::span<const TableFunction> CaptureCalls() {
-    return {};
+    return kCalls;
 }
 
 }  // namespace upkeep

@@ -47,4 +47,24 @@ double Quantile(std::span<const BucketCount> buckets, double q) {
     return low_value + (ValueAt(buckets, lower + 1) - low_value) * fraction;
 }
 
+std::vector<BucketCount> MergeBuckets(std::span<const BucketCount> left,
+                                      std::span<const BucketCount> right) {
+    std::vector<BucketCount> merged;
+    merged.reserve(left.size() + right.size());
+    size_t l = 0;
+    size_t r = 0;
+    while (l < left.size() || r < right.size()) {
+        if (r == right.size() || (l < left.size() && left[l].bucket < right[r].bucket)) {
+            merged.push_back(left[l++]);
+        } else if (l == left.size() || right[r].bucket < left[l].bucket) {
+            merged.push_back(right[r++]);
+        } else {
+            merged.push_back({left[l].bucket, left[l].count + right[r].count});
+            ++l;
+            ++r;
+        }
+    }
+    return merged;
+}
+
 }  // namespace upkeep::capture

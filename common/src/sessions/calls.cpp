@@ -4,8 +4,226 @@
 
 namespace upkeep {
 
+namespace {
+
+constexpr Column kConnections[] = {
+    {"pid", Type::kInt,
+     "process id; SQLite: number of the connection in this process, for another process its id"},
+    {"database_name", Type::kText,
+     "database it is connected to; SQLite: file, `:memory:` where there is none"},
+    {"user_name", Type::kText, "its role; SQLite: NULL, there are no users"},
+    {"application_name", Type::kText, "what it calls itself; SQLite: name of the process"},
+    {"client_addr", Type::kText,
+     "where the client is, NULL: this machine; SQLite: process and thread that opened it"},
+    {"backend_type", Type::kText,
+     "kind of session: client backend, walsender, …; SQLite: connection or other process"},
+    {"state", Type::kText,
+     "active, idle, idle in transaction, …; NULL: the caller may not or cannot see it"},
+    {"state_ms", Type::kFloat8,
+     "time in this state; SQLite: NULL as long as capture is off, there is no other clock"},
+    {"transaction_ms", Type::kFloat8,
+     "age of its transaction, NULL: none; SQLite: NULL as long as capture is off"},
+    {"wait_event", Type::kText, "what it waits for; SQLite: NULL, waiting is polling there"},
+    {"blocks_count", Type::kBigint,
+     "sessions that wait for it, directly or not; SQLite: NULL, who waits cannot be seen"},
+    {"holds_xmin", Type::kBool,
+     "has a snapshot or transaction id that keeps dead rows (SQLite: the WAL) from cleaning up"},
+    {"rule", Type::kText, "rule that will end it next, NULL: none"},
+    {"reap_in_ms", Type::kFloat8, "time until then, NULL: never"},
+    {"query", Type::kText, "its statement, or the last one; SQLite: the oldest that is open"},
+    {"visible", Type::kBool, "may the caller see state, times and text; they are NULL if not"},
+};
+
+constexpr Column kConnectionSummary[] = {
+    {"application_name", Type::kText, "as in connections"},
+    {"database_name", Type::kText, "as in connections"},
+    {"user_name", Type::kText, "as in connections"},
+    {"state", Type::kText, "as in connections; NULL: sessions whose state cannot be seen"},
+    {"count", Type::kBigint, "client sessions of this kind"},
+    {"oldest_state_ms", Type::kFloat8, "longest time in this state, NULL where not known"},
+};
+
+constexpr Column kConnectionLimits[] = {
+    {"max_connections", Type::kInt, "of the server; SQLite: NULL, there is no limit"},
+    {"superuser_reserved", Type::kInt, "of these, for superusers only; SQLite: NULL"},
+    {"reserved", Type::kInt,
+     "of these, for roles with pg_use_reserved_connections (16 and later); SQLite: NULL"},
+    {"used", Type::kInt, "client sessions now; SQLite: connections of this process"},
+    {"role_limit", Type::kInt, "CONNECTION LIMIT of the caller's role, NULL: none"},
+    {"database_limit", Type::kInt, "CONNECTION LIMIT of this database, NULL: none"},
+    {"available", Type::kInt, "how many more the caller's role can open now, NULL: no limit"},
+};
+
+constexpr Column kRunningStatements[] = {
+    {"pid", Type::kInt, "as in connections"},
+    {"user_name", Type::kText, "as in connections"},
+    {"application_name", Type::kText, "as in connections"},
+    {"duration_ms", Type::kFloat8,
+     "since the statement began; SQLite: NULL as long as capture is off"},
+    {"wait_event", Type::kText, "as in connections"},
+    {"blocked_by", Type::kIntArray,
+     "sessions whose lock it waits for, 0: a prepared transaction; SQLite: NULL, not visible"},
+    {"progress", Type::kText,
+     "phase and share where the server reports them (VACUUM, CREATE INDEX, COPY, …); SQLite: NULL"},
+    {"query", Type::kText,
+     "text; SQLite: NULL for other threads, a running connection cannot be asked"},
+};
+
+constexpr Column kLockTree[] = {
+    {"depth", Type::kInt, "0: a root, waits for nobody"},
+    {"path", Type::kIntArray, "sessions from the root to this one"},
+    {"pid", Type::kInt, "as in connections; 0: a prepared transaction"},
+    {"blocked_by", Type::kIntArray, "sessions it waits for; SQLite: NULL, not visible"},
+    {"root_pid", Type::kInt, "the session to look at first"},
+    {"state", Type::kText, "as in connections"},
+    {"waits_ms", Type::kFloat8, "how long it has waited, NULL: it does not wait"},
+    {"mode", Type::kText, "mode of the lock it waits for; SQLite: of the lock it holds"},
+    {"relation", Type::kText,
+     "table (of the row) it waits for, in brackets another kind of lock; SQLite: file"},
+    {"query", Type::kText, "as in connections; for prepared transactions their names"},
+    {"suggested_action", Type::kText, "what to do, the gentlest first"},
+};
+
+constexpr Column kEndSession[] = {
+    {"pid", Type::kInt, "as in connections"},
+    {"user_name", Type::kText, "as in connections"},
+    {"application_name", Type::kText, "as in connections"},
+    {"state", Type::kText, "state it was in"},
+    {"action", Type::kText,
+     "would_cancel, cancelled, would_end, ended, skipped (nothing to do, or it moved on), refused"},
+    {"reason", Type::kText, "why"},
+};
+
+constexpr Column kReapSessions[] = {
+    {"pid", Type::kInt, "as in connections"},
+    {"user_name", Type::kText, "as in connections"},
+    {"application_name", Type::kText, "as in connections"},
+    {"state", Type::kText, "state it was in"},
+    {"state_ms", Type::kFloat8, "and for how long"},
+    {"action", Type::kText,
+     "would_end, ended (SQLite: its statement was interrupted), refused, skipped"},
+    {"reason", Type::kText, "why"},
+};
+
+constexpr Column kAdvisePool[] = {
+    {"parameter", Type::kText, "setting of the pool, or a figure it follows from"},
+    {"value", Type::kText, "line for the environment (`DB_POOL_SIZE=5`), or the figure"},
+    {"formula", Type::kText, "how it was worked out, with the numbers"},
+    {"limit_value", Type::kText, "what bounds it, NULL: nothing"},
+    {"verdict", Type::kText,
+     "ok, limited (less than the threads could use), exceeds, needed, not_needed, not_used"},
+    {"explanation", Type::kText, "what a careful person would add"},
+};
+
+constexpr Parameter kEndParameters[] = {
+    {"session_pid", Type::kInt, nullptr, "a pid from connections"},
+    {"mode", Type::kText, "cancel",
+     "cancel: its statement; end: the session (SQLSTATE 57P01), not in SQLite"},
+    {"dry_run", Type::kBool, "true", "only say what would be done"},
+};
+
+constexpr Parameter kReapParameters[] = {
+    {"idle_for", Type::kInterval, "10 min", "time in the state, at least"},
+    {"match_state", Type::kText, "idle",
+     "idle, idle in transaction, or idle in transaction (aborted)"},
+    {"match_application", Type::kText, "%", "LIKE pattern"},
+    {"match_user", Type::kText, "%", "LIKE pattern; superusers only where it is their very name"},
+    {"match_database", Type::kText, "current", "LIKE pattern; the word current: this database"},
+    {"only_blocking", Type::kBool, "false",
+     "only those that block others or hold back cleaning up"},
+    {"keep_at_least", Type::kInt, "0",
+     "so many sessions of this database, user and application stay, whatever their state"},
+    {"dry_run", Type::kBool, "true", "only say what would be done"},
+};
+
+constexpr Parameter kPoolParameters[] = {
+    {"processes", Type::kInt, nullptr, "processes of one instance, each with its own pool"},
+    {"threads", Type::kInt, "1", "requests that one process works on at a time"},
+    {"replicas", Type::kInt, "1", "instances of the application"},
+    {"environment", Type::kText, "production",
+     "development, staging, production, high_load or test"},
+};
+
+constexpr TableFunction kCalls[] = {
+    {.name = "connections",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "who is connected, what each is doing and since when",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kConnections},
+    {.name = "connection_summary",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "client sessions counted by application, database, user and state",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kConnectionSummary},
+    {.name = "connection_limits",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "how many connections the caller's role can really have",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kConnectionLimits},
+    {.name = "running_statements",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "statements under way, longest first, and what they wait for",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kRunningStatements},
+    {.name = "lock_tree",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "who waits for whom, the root blockers first; SQLite: who holds locks",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kLockTree},
+    {.name = "end_session",
+     .topic = "sessions",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kActs,
+     .doc = "cancels the statement of one session, or ends the session",
+     .since = "0.1.0",
+     .parameters = kEndParameters,
+     .columns = kEndSession},
+    {.name = "reap_sessions",
+     .topic = "sessions",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kActs,
+     .doc = "ends sessions that have been idle for too long, each looked at again just before; "
+            "best effort: what is sent in that very moment is lost",
+     .since = "0.1.0",
+     .parameters = kReapParameters,
+     .columns = kReapSessions},
+    {.name = "advise_pool",
+     .topic = "sessions",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "pool settings for an application, from its processes and the caller's limits",
+     .since = "0.1.0",
+     .parameters = kPoolParameters,
+     .columns = kAdvisePool},
+};
+
+}  // namespace
+
 std::span<const TableFunction> SessionsCalls() {
-    return {};
+    return kCalls;
 }
 
 }  // namespace upkeep

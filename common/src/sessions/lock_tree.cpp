@@ -162,10 +162,32 @@ class Graph {
         if (session.is_background) {
             return "leave it: a background worker ends or yields by itself";
         }
-        if (session.is_idle_in_transaction) {
-            return "set idle_in_transaction_session_timeout for its role; now: end it";
+        if (session.is_hidden) {
+            return "its state is hidden from you: ask a role with pg_read_all_stats";
         }
-        return "set statement_timeout or lock_timeout for its role; now: cancel its statement";
+        if (session.is_idle_in_transaction) {
+            return Prevent(session, "idle_in_transaction_session_timeout") +
+                   "; now: end it: " + EndCall(session.pid, "end");
+        }
+        return Prevent(session, "statement_timeout") +
+               " (and lock_timeout for those that wait); now: cancel its statement: " +
+               EndCall(session.pid, "cancel");
+    }
+
+    /// The time limit that keeps this from happening again, for the role and not for everyone:
+    /// dumps and index builds may take their time.
+    static std::string Prevent(const LockNode& session, const char* setting) {
+        std::string role;
+        for (const char character : session.user_name) {
+            role += character == '"' ? "\"\"" : std::string(1, character);
+        }
+        return role.empty() ? "set " + std::string(setting) + " for its role"
+                            : "ALTER ROLE \"" + role + "\" SET " + setting + " = '5min'";
+    }
+
+    static std::string EndCall(int64_t pid, const char* mode) {
+        return "SELECT * FROM upkeep.end_session(" + std::to_string(pid) + ", '" + mode +
+               "', dry_run => false)";
     }
 
     const std::vector<LockNode>& nodes_;

@@ -12,3 +12,13 @@ GRANT EXECUTE ON FUNCTION
     upkeep.what_if(text, text[]),
     upkeep.install_workflow_schema(text, text, boolean)
     TO PUBLIC;
+
+-- sessions
+GRANT SELECT ON upkeep.connections, upkeep.connection_summary, upkeep.connection_limits,
+    upkeep.running_statements, upkeep.lock_tree TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.connections(), upkeep.connection_summary(),
+    upkeep.connection_limits(), upkeep.running_statements(), upkeep.lock_tree(),
+    upkeep.advise_pool(integer, integer, integer, text) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.end_session(integer, text, boolean),
+    upkeep.reap_sessions(interval, text, text, text, text, boolean, integer, boolean)
+    TO pg_signal_backend;

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace upkeep::capture {
 
@@ -56,5 +57,9 @@ struct BucketCount {
 /// at rank q (n - 1), a bucket's members taken as evenly spread over it. `buckets` ascending. NaN
 /// if there is no member. q outside 0..1 is clamped.
 double Quantile(std::span<const BucketCount> buckets, double q);
+
+/// Both added up; both and the result ascending.
+std::vector<BucketCount> MergeBuckets(std::span<const BucketCount> left,
+                                      std::span<const BucketCount> right);
 
 }  // namespace upkeep::capture

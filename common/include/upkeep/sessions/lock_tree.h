@@ -22,6 +22,8 @@ struct LockNode {
     bool is_idle_in_transaction = false;
     bool is_prepared = false;    // a prepared transaction: only COMMIT/ROLLBACK PREPARED ends it
     bool is_background = false;  // autovacuum and other workers
+    bool is_hidden = false;      // what it does cannot be seen
+    std::string user_name = {};  // its role, for the advice; empty: not known
     double waits_ms = 0;
 };
 

@@ -1,0 +1,102 @@
+// All that capture keeps, over one block of memory that the host hands in (8-byte aligned, usable
+// by many processes and threads at once, mapped anywhere).
+//
+//   header | statements: index, records, histogram pages | texts: index, records, chunks
+//          | counters | endpoints | slow ring
+//
+// A Store is a view: a few pointers, made anew by each process from the block's address; copies are
+// cheap. A host calls, per finished execution:
+//   1. Record(cache, key, execution): nearly always true, and that was all;
+//   2. else it finds out operation, tables and text, and calls RecordNew.
+// No call here blocks, allocates shared memory or does I/O; only the readers allocate heap.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <optional>
+
+#include "upkeep/capture/counter_table.h"
+#include "upkeep/capture/endpoint_names.h"
+#include "upkeep/capture/slow_ring.h"
+#include "upkeep/capture/statement_table.h"
+#include "upkeep/capture/text_table.h"
+
+namespace upkeep::capture {
+
+/// Sizes, fixed when the block is formatted.
+struct StoreLimits {
+    uint32_t statements = 5000;
+    uint64_t text_bytes = uint64_t{16} << 20;
+    uint32_t slow_statements = 1000;
+    uint32_t endpoints = 1000;
+    uint32_t counters = 1000;
+
+    uint32_t pages() const { return statements * 6; }  // histogram octaves, 6 a statement
+    uint32_t texts() const { return statements * 2; }
+    uint32_t chunks() const { return static_cast<uint32_t>(text_bytes / sizeof(TextChunk)); }
+};
+
+/// What went wrong or did not fit; for capabilities and health.
+struct StoreStatus {
+    uint64_t evictions = 0;
+    uint64_t missed = 0;
+    uint64_t pages_missed = 0;
+    uint64_t texts_not_kept = 0;
+    uint64_t text_bytes_used = 0;
+    uint64_t slow_dropped = 0;
+    uint64_t endpoints_refused = 0;
+    uint64_t host_errors = 0;  // failures of our own in hooks: the statement went on
+    int64_t reset_us = 0;
+};
+
+struct StoreHeader {
+    uint64_t magic = 0;
+    StoreLimits limits;
+    uint64_t host_errors = 0;
+    int64_t reset_us = 0;
+    StatementHeader statements;
+    TextHeader texts;
+    CounterHeader counters;
+    EndpointHeader endpoints;
+    SlowHeader slow;
+};
+static_assert(std::is_trivially_copyable_v<StoreHeader>);
+
+class Store {
+  public:
+    /// Bytes of a block for these limits; what the documentation computes.
+    static size_t BytesNeeded(const StoreLimits& limits);
+    /// Formats a block of BytesNeeded(limits). Nobody else may look at it yet.
+    static Store Format(void* block, const StoreLimits& limits, int64_t now_us);
+    /// A view of a formatted block.
+    explicit Store(void* block);
+
+    /// Adds an execution of a known statement. False: it is not known; nothing was counted.
+    bool Record(StatementCache& cache, const StatementKey& key, const Execution& execution);
+    /// Adds an execution of a statement that may be new. `counter` fields of `info` are filled
+    /// here.
+    void RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
+                   const Execution& execution);
+    /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.
+    void Restore(const StatementSnapshot& snapshot, std::string_view text);
+
+    /// Statements, slow statements, texts and counters start anew; endpoints keep their ids.
+    void Reset(int64_t now_us);
+
+    TextTable& texts() { return texts_; }
+    StatementTable& statements() { return statements_; }
+    CounterTable& counters() { return counters_; }
+    EndpointNames& endpoints() { return endpoints_; }
+    SlowRing& slow() { return slow_; }
+    StoreStatus Status() const;
+    void CountHostError() { Bump(header_->host_errors, 1); }
+
+  private:
+    StoreHeader* header_;
+    StatementTable statements_;
+    TextTable texts_;
+    CounterTable counters_;
+    EndpointNames endpoints_;
+    SlowRing slow_;
+};
+
+}  // namespace upkeep::capture

@@ -1,0 +1,75 @@
+// Statement texts in shared memory of a fixed size, one per (database, fingerprint), written once.
+// A text is a chain of 256-byte chunks, so nothing fragments. When chunks or records run out, the
+// least wanted of a few sampled texts is dropped; its statement stays and shows kNotKept.
+// Concurrency: slot_map.h. Readers of counters never come here.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <optional>
+
+#include "upkeep/capture/slot_map.h"
+
+namespace upkeep::capture {
+
+inline constexpr std::string_view kNotKept = "<text not kept>";
+inline constexpr size_t kMostTextBytes = 65536;  // what is longer ends with kCut
+inline constexpr std::string_view kCut = " /* cut */";
+
+struct TextChunk {
+    static constexpr size_t kPayload = 252;
+    uint32_t link = 0;  // the next of the chain, or of the free list (index + 1; 0: the last)
+    char bytes[kPayload] = {};
+};
+static_assert(sizeof(TextChunk) == 256 && std::is_trivially_copyable_v<TextChunk>);
+
+struct TextRecord {
+    SlotHead head;
+    int64_t fingerprint = 0;
+    uint32_t database = 0;
+    uint32_t first = 0;  // chunk + 1; 0: none
+    uint32_t bytes = 0;
+    uint32_t reserved = 0;
+    uint64_t touches = 0;
+};
+static_assert(std::is_trivially_copyable_v<TextRecord>);
+
+struct TextHeader {
+    SlotMapHeader slots;
+    FreeListHead chunks_free;
+    uint64_t not_kept = 0;  // texts for which there was no room
+    uint64_t bytes_used = 0;
+    uint32_t chunk_count = 0;
+    uint32_t reserved = 0;
+};
+
+class TextTable : public SlotMap<TextTable, TextRecord> {
+  public:
+    TextTable(TextHeader* header, uint64_t* index, TextRecord* records, TextChunk* chunks)
+        : SlotMap(&header->slots, index, records), header_(header), chunks_(chunks) {}
+
+    void Format(uint32_t capacity, uint32_t chunk_count);
+
+    /// Is the text there? Counts as a use of it.
+    bool Touch(uint32_t database, int64_t fingerprint);
+    /// Keeps `text` unless it is there already. False: no room; counted in NotKept().
+    bool Keep(uint32_t database, int64_t fingerprint, std::string_view text);
+    std::optional<std::string> Read(uint32_t database, int64_t fingerprint);
+
+    uint64_t NotKept() const { return Get(header_->not_kept); }
+    uint64_t BytesUsed() const { return Get(header_->bytes_used); }
+
+    void Release(TextRecord& record);
+    static uint64_t Work(const TextRecord& record) { return Get(record.touches); }
+
+  private:
+    SlotRef FindText(uint32_t database, int64_t fingerprint);
+    FreeList Chunks() { return FreeList(&header_->chunks_free, chunks_, sizeof(TextChunk)); }
+    /// First chunk + 1 of a chain that holds the text, or 0.
+    uint32_t MakeChain(std::string_view text);
+    void FreeChain(uint32_t first);
+
+    TextHeader* header_;
+    TextChunk* chunks_;
+};
+
+}  // namespace upkeep::capture

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/capture/statement_table.h"
+
+#include <cmath>
+#include <unordered_map>
+
+namespace upkeep::capture {
+
+namespace {
+
+constexpr int kEvictionsForOnePage = 8;
+constexpr uint64_t kWorkOfACall = 1000;  // ns; so that very fast statements count as well
+
+auto Is(const StatementKey& key) {
+    return [&key](const StatementRecord& record) { return record.key == key; };
+}
+
+/// Counters that are plain sums, for adding and for copying.
+constexpr uint64_t StatementTotals::*kSums[] = {
+    &StatementTotals::calls,       &StatementTotals::errors,
+    &StatementTotals::rows,        &StatementTotals::total_ns,
+    &StatementTotals::plan_ns,     &StatementTotals::hit_blocks,
+    &StatementTotals::read_blocks, &StatementTotals::temp_written_blocks,
+    &StatementTotals::wal_bytes,   &StatementTotals::full_scans,
+    &StatementTotals::sorts,       &StatementTotals::slow_calls,
+};
+
+/// Sum of (d - to)^2 from the sum of (d - from)^2, with n and the sum of d.
+double MoveShift(const StatementTotals& totals, uint64_t to) {
+    const double n = static_cast<double>(totals.calls);
+    const double step = static_cast<double>(totals.shift_ns) - static_cast<double>(to);
+    const double deviation =
+        static_cast<double>(totals.total_ns) - n * static_cast<double>(totals.shift_ns);
+    return totals.squares_ns2 + 2 * step * deviation + n * step * step;
+}
+
+}  // namespace
+
+uint64_t HashOf(const StatementKey& key) {
+    const uint64_t who = uint64_t{key.database} << 32 | key.user;
+    const uint64_t where = uint64_t{key.endpoint} << 1 | key.top_level;
+    return Mix(static_cast<uint64_t>(key.fingerprint) ^ Mix(who ^ Mix(where + 1)));
+}
+
+std::string_view OperationName(Operation operation) {
+    constexpr std::string_view kNames[] = {"SELECT", "INSERT",  "UPDATE", "DELETE",
+                                           "MERGE",  "UTILITY", "OTHER"};
+    return kNames[std::min<size_t>(static_cast<size_t>(operation), std::size(kNames) - 1)];
+}
+
+void StatementTable::Format(uint32_t capacity, uint32_t page_count) {
+    *header_ = {};
+    header_->page_count = page_count;
+    SlotMap::Format(capacity);
+    for (uint32_t i = page_count; i-- > 0;) {
+        Pages().Push(i);
+    }
+}
+
+SlotRef StatementTable::FindStatement(StatementCache& cache, const StatementKey& key) {
+    const uint64_t hash = HashOf(key);
+    const SlotRef known = cache.Look(hash);
+    if (known && PinExact(known)) {
+        if (At(known.record).key == key) {
+            return known;
+        }
+        Unpin(known);
+    }
+    const SlotRef found = Find(hash, Is(key));
+    if (found) {
+        cache.Remember(hash, found);
+    }
+    return found;
+}
+
+SlotRef StatementTable::ClaimStatement(StatementCache& cache, const StatementKey& key,
+                                       const StatementInfo& info, const Execution& first) {
+    const uint64_t hash = HashOf(key);
+    const SlotRef found = FindOrClaim(hash, Is(key), [&](StatementRecord& record) {
+        record.key = key;
+        StatementTotals& totals = record.totals;
+        for (const auto sum : kSums) {
+            Put(totals.*sum, 0);
+        }
+        Put(totals.min_ns, UINT64_MAX);
+        Put(totals.max_ns, 0);
+        Put(totals.squares_ns2, 0);
+        totals.shift_ns = first.duration_ns;
+        totals.first_seen_us = first.ended_us;
+        Put(totals.last_seen_us, first.ended_us);
+        record.operation = info.operation;
+        record.counter_ok = info.counter_ok;
+        record.counter_failed = info.counter_failed;
+        record.tables.Write(info.tables);
+    });
+    if (found) {
+        cache.Remember(hash, found);
+    } else {
+        Bump(header_->missed, 1);
+    }
+    return found;
+}
+
+void StatementTable::Add(SlotRef pinned, const Execution& execution) {
+    StatementRecord& record = At(pinned.record);
+    StatementTotals& totals = record.totals;
+    Put(totals.last_seen_us, execution.ended_us);
+    Bump(totals.slow_calls, execution.is_slow ? 1 : 0);
+    if (execution.is_error) {
+        Bump(totals.errors, 1);
+        return;
+    }
+    const uint64_t ns = execution.duration_ns;
+    Bump(totals.calls, 1);
+    Bump(totals.total_ns, ns);
+    Bump(totals.rows, execution.rows);
+    Bump(totals.plan_ns, execution.plan_ns);
+    Bump(totals.hit_blocks, execution.hit_blocks);
+    Bump(totals.read_blocks, execution.read_blocks);
+    Bump(totals.temp_written_blocks, execution.temp_written_blocks);
+    Bump(totals.wal_bytes, execution.wal_bytes);
+    Bump(totals.full_scans, execution.full_scans);
+    Bump(totals.sorts, execution.sorts);
+    Lower(totals.min_ns, ns);
+    Raise(totals.max_ns, ns);
+    const double off = static_cast<double>(ns) - static_cast<double>(totals.shift_ns);
+    std::atomic_ref<double>(totals.squares_ns2).fetch_add(off * off, std::memory_order_relaxed);
+    AddDuration(record, BucketOf(ns), 1);
+}
+
+void StatementTable::AddSnapshot(SlotRef pinned, const StatementSnapshot& snapshot) {
+    StatementRecord& record = At(pinned.record);
+    StatementTotals& totals = record.totals;
+    for (const auto sum : kSums) {
+        Bump(totals.*sum, snapshot.totals.*sum);
+    }
+    Lower(totals.min_ns, snapshot.totals.min_ns);
+    Raise(totals.max_ns, snapshot.totals.max_ns);
+    std::atomic_ref<double>(totals.squares_ns2)
+        .fetch_add(MoveShift(snapshot.totals, totals.shift_ns), std::memory_order_relaxed);
+    for (const BucketCount& entry : snapshot.buckets) {
+        AddDuration(record, entry.bucket, entry.count);
+    }
+}
+
+void StatementTable::AddDuration(StatementRecord& record, uint32_t bucket, uint64_t count) {
+    HistogramPage* page = PageFor(record, std::min(bucket / kPageSteps, kPages - 1));
+    if (page == nullptr) {
+        Bump(header_->pages_missed, count);
+        return;
+    }
+    Bump(page->counts[bucket % kPageSteps], count);
+}
+
+HistogramPage* StatementTable::PageFor(StatementRecord& record, uint32_t octave) {
+    uint32_t seen = Get(record.pages[octave], std::memory_order_acquire);
+    if (seen != 0) {
+        return &pages_[seen - 1];
+    }
+    uint32_t page = Pages().Pop();
+    for (int i = 0; page == FreeList::kNone && i < kEvictionsForOnePage && EvictOne(); ++i) {
+        page = Pages().Pop();
+    }
+    if (page == FreeList::kNone) {
+        return nullptr;
+    }
+    for (uint64_t& count : pages_[page].counts) {
+        Put(count, 0);
+    }
+    if (!Swap(record.pages[octave], seen, page + 1, std::memory_order_acq_rel)) {
+        Pages().Push(page);  // another was faster
+        return &pages_[seen - 1];
+    }
+    return &pages_[page];
+}
+
+void StatementTable::Release(StatementRecord& record) {
+    for (uint32_t& page : record.pages) {
+        if (const uint32_t held = Get(page); held != 0) {
+            Put(page, 0);
+            Pages().Push(held - 1);
+        }
+    }
+}
+
+uint64_t StatementTable::Work(const StatementRecord& record) {
+    return Get(record.totals.total_ns) +
+           kWorkOfACall * (Get(record.totals.calls) + Get(record.totals.errors));
+}
+
+StatementSnapshot StatementTable::Copy(const StatementRecord& record) const {
+    StatementSnapshot copy;
+    copy.key = record.key;
+    copy.operation = record.operation;
+    copy.tables = record.tables.Read();
+    for (const auto sum : kSums) {
+        copy.totals.*sum = Get(record.totals.*sum);
+    }
+    copy.totals.min_ns = Get(record.totals.min_ns);
+    copy.totals.max_ns = Get(record.totals.max_ns);
+    copy.totals.squares_ns2 = Get(record.totals.squares_ns2);
+    copy.totals.shift_ns = record.totals.shift_ns;
+    copy.totals.first_seen_us = record.totals.first_seen_us;
+    copy.totals.last_seen_us = Get(record.totals.last_seen_us);
+    for (uint32_t octave = 0; octave < kPages; ++octave) {
+        const uint32_t page = Get(record.pages[octave], std::memory_order_acquire);
+        for (uint32_t step = 0; page != 0 && step < kPageSteps; ++step) {
+            if (const uint64_t count = Get(pages_[page - 1].counts[step]); count != 0) {
+                copy.buckets.push_back({octave * kPageSteps + step, count});
+            }
+        }
+    }
+    return copy;
+}
+
+std::vector<StatementSnapshot> StatementTable::Snapshots() {
+    struct Unpinner {  // also if the copy runs out of memory
+        StatementTable* table;
+        SlotRef pinned;
+        ~Unpinner() { table->Unpin(pinned); }
+    };
+    std::vector<StatementSnapshot> all;
+    std::unordered_multimap<uint64_t, size_t> places;
+    for (uint32_t i = 0; i < capacity(); ++i) {
+        const SlotRef pinned = PinAny(i);
+        if (!pinned) {
+            continue;
+        }
+        const Unpinner unpin{this, pinned};
+        StatementSnapshot copy = Copy(At(i));
+        if (copy.totals.calls == 0 && copy.totals.errors == 0) {
+            continue;  // just claimed, or the loser of two claims
+        }
+        const uint64_t hash = HashOf(copy.key);
+        bool merged = false;
+        const auto [from, to] = places.equal_range(hash);
+        for (auto place = from; place != to && !merged; ++place) {
+            if (all[place->second].key == copy.key) {
+                all[place->second].Merge(copy);
+                merged = true;
+            }
+        }
+        if (!merged) {
+            places.emplace(hash, all.size());
+            all.push_back(std::move(copy));
+        }
+    }
+    return all;
+}
+
+void StatementSnapshot::Merge(const StatementSnapshot& other) {
+    totals.squares_ns2 += MoveShift(other.totals, totals.shift_ns);
+    for (const auto sum : kSums) {
+        totals.*sum += other.totals.*sum;
+    }
+    totals.min_ns = std::min(totals.min_ns, other.totals.min_ns);
+    totals.max_ns = std::max(totals.max_ns, other.totals.max_ns);
+    totals.first_seen_us = std::min(totals.first_seen_us, other.totals.first_seen_us);
+    totals.last_seen_us = std::max(totals.last_seen_us, other.totals.last_seen_us);
+    if (tables.empty()) {
+        tables = other.tables;
+    }
+    buckets = MergeBuckets(buckets, other.buckets);
+}
+
+double StatementSnapshot::StddevNs() const {
+    if (totals.calls < 2) {
+        return 0;
+    }
+    const double n = static_cast<double>(totals.calls);
+    const double mean_off =
+        static_cast<double>(totals.total_ns) / n - static_cast<double>(totals.shift_ns);
+    return std::sqrt(std::max(0.0, totals.squares_ns2 / n - mean_off * mean_off));
+}
+
+}  // namespace upkeep::capture

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/capture/store.h"
+
+#include "upkeep/base/error.h"
+
+namespace upkeep::capture {
+
+namespace {
+
+constexpr uint64_t kMagic = 0x31506565'6B707500ULL;
+
+constexpr size_t Rounded(size_t bytes) {
+    return (bytes + 63) / 64 * 64;  // a cache line
+}
+
+/// Offsets of the parts of a block; `end` is its size.
+struct Layout {
+    size_t statement_index, statements, pages, text_index, texts, chunks, counters, endpoints, slow,
+        end;
+
+    explicit Layout(const StoreLimits& limits) {
+        size_t at = 0;
+        const auto take = [&at](size_t bytes) {
+            const size_t place = at;
+            at += Rounded(bytes);
+            return place;
+        };
+        take(sizeof(StoreHeader));
+        statement_index = take(sizeof(uint64_t) * IndexSizeFor(limits.statements));
+        statements = take(sizeof(StatementRecord) * limits.statements);
+        pages = take(sizeof(HistogramPage) * limits.pages());
+        text_index = take(sizeof(uint64_t) * IndexSizeFor(limits.texts()));
+        texts = take(sizeof(TextRecord) * limits.texts());
+        chunks = take(sizeof(TextChunk) * limits.chunks());
+        counters = take(sizeof(CounterRecord) * CounterTable::Records(limits.counters));
+        endpoints = take(sizeof(EndpointRecord) * limits.endpoints);
+        slow = take(sizeof(SlowRecord) * limits.slow_statements);
+        end = at;
+    }
+};
+
+template <typename T>
+T* At(void* block, size_t offset) {
+    return reinterpret_cast<T*>(static_cast<char*>(block) + offset);
+}
+
+StoreHeader* HeaderOf(void* block) {
+    auto* header = static_cast<StoreHeader*>(block);
+    if (header->magic != kMagic) {
+        throw Error(Code::kInternal, "the capture memory has another layout");
+    }
+    return header;
+}
+
+/// Layouts of one header are computed once per view.
+struct Parts {
+    StoreHeader* header;
+    Layout layout;
+    explicit Parts(void* block) : header(HeaderOf(block)), layout(header->limits) {}
+};
+
+}  // namespace
+
+size_t Store::BytesNeeded(const StoreLimits& limits) {
+    return Layout(limits).end;
+}
+
+Store::Store(void* block)
+    : header_(HeaderOf(block)),
+      statements_(&header_->statements, At<uint64_t>(block, Parts(block).layout.statement_index),
+                  At<StatementRecord>(block, Parts(block).layout.statements),
+                  At<HistogramPage>(block, Parts(block).layout.pages)),
+      texts_(&header_->texts, At<uint64_t>(block, Parts(block).layout.text_index),
+             At<TextRecord>(block, Parts(block).layout.texts),
+             At<TextChunk>(block, Parts(block).layout.chunks)),
+      counters_(&header_->counters, At<CounterRecord>(block, Parts(block).layout.counters)),
+      endpoints_(&header_->endpoints, At<EndpointRecord>(block, Parts(block).layout.endpoints)),
+      slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)) {}
+
+Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
+    auto* header = static_cast<StoreHeader*>(block);
+    *header = StoreHeader{};
+    header->limits = limits;
+    header->reset_us = now_us;
+    header->magic = kMagic;
+    Store store(block);
+    store.statements_.Format(limits.statements, limits.pages());
+    store.texts_.Format(limits.texts(), limits.chunks());
+    store.counters_.Format(limits.counters);
+    store.endpoints_.Format(limits.endpoints);
+    store.slow_.Format(limits.slow_statements);
+    return store;
+}
+
+bool Store::Record(StatementCache& cache, const StatementKey& key, const Execution& execution) {
+    const SlotRef found = statements_.FindStatement(cache, key);
+    if (!found) {
+        return false;
+    }
+    statements_.Add(found, execution);
+    const StatementRecord& record = statements_.At(found.record);
+    counters_.Add(execution.is_error ? record.counter_failed : record.counter_ok, execution);
+    statements_.Unpin(found);
+    return true;
+}
+
+void Store::RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
+                      const Execution& execution) {
+    const std::string_view first_table = info.tables.substr(0, info.tables.find('\n'));
+    info.counter_ok = counters_.RowOf(info.operation, first_table, false);
+    info.counter_failed = counters_.RowOf(info.operation, first_table, true);
+    counters_.Add(execution.is_error ? info.counter_failed : info.counter_ok, execution);
+    const SlotRef claimed = statements_.ClaimStatement(cache, key, info, execution);
+    if (!claimed) {
+        return;
+    }
+    statements_.Add(claimed, execution);
+    statements_.Unpin(claimed);
+}
+
+void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
+    StatementCache cache;
+    StatementInfo info{.operation = snapshot.operation, .tables = snapshot.tables};
+    const std::string_view first_table = info.tables.substr(0, info.tables.find('\n'));
+    info.counter_ok = counters_.RowOf(info.operation, first_table, false);
+    info.counter_failed = counters_.RowOf(info.operation, first_table, true);
+    const Execution first{.duration_ns = snapshot.totals.calls == 0
+                                             ? 0
+                                             : snapshot.totals.total_ns / snapshot.totals.calls,
+                          .ended_us = snapshot.totals.first_seen_us};
+    const SlotRef claimed = statements_.ClaimStatement(cache, snapshot.key, info, first);
+    if (!claimed) {
+        return;
+    }
+    statements_.AddSnapshot(claimed, snapshot);
+    statements_.Unpin(claimed);
+    if (!text.empty() && text != kNotKept) {
+        texts_.Keep(snapshot.key.database, snapshot.key.fingerprint, text);
+    }
+}
+
+void Store::Reset(int64_t now_us) {
+    statements_.DoomAll();
+    texts_.DoomAll();
+    counters_.Reset();
+    slow_.Reset();
+    Put(header_->reset_us, now_us);
+}
+
+StoreStatus Store::Status() const {
+    StoreStatus status;
+    status.evictions = statements_.Evictions();
+    status.missed = statements_.Missed();
+    status.pages_missed = statements_.PagesMissed();
+    status.texts_not_kept = texts_.NotKept();
+    status.text_bytes_used = texts_.BytesUsed();
+    status.slow_dropped = slow_.Dropped();
+    status.endpoints_refused = endpoints_.Refused();
+    status.host_errors = Get(header_->host_errors);
+    status.reset_us = Get(header_->reset_us);
+    return status;
+}
+
+}  // namespace upkeep::capture

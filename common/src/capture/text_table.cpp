@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/capture/text_table.h"
+
+#include "upkeep/base/text.h"
+
+namespace upkeep::capture {
+
+namespace {
+
+constexpr int kEvictionsForOneText = 64;
+
+uint64_t HashOfText(uint32_t database, int64_t fingerprint) {
+    return Mix(static_cast<uint64_t>(fingerprint) ^ Mix(database + 1ULL));
+}
+
+auto Is(uint32_t database, int64_t fingerprint) {
+    return [=](const TextRecord& record) {
+        return record.database == database && record.fingerprint == fingerprint;
+    };
+}
+
+}  // namespace
+
+void TextTable::Format(uint32_t capacity, uint32_t chunk_count) {
+    *header_ = {};
+    header_->chunk_count = chunk_count;
+    SlotMap::Format(capacity);
+    for (uint32_t i = chunk_count; i-- > 0;) {
+        chunks_[i].link = 0;
+        Chunks().Push(i);
+    }
+}
+
+SlotRef TextTable::FindText(uint32_t database, int64_t fingerprint) {
+    return Find(HashOfText(database, fingerprint), Is(database, fingerprint));
+}
+
+bool TextTable::Touch(uint32_t database, int64_t fingerprint) {
+    const SlotRef found = FindText(database, fingerprint);
+    if (!found) {
+        return false;
+    }
+    Bump(At(found.record).touches, 1);
+    Unpin(found);
+    return true;
+}
+
+bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view text) {
+    if (Touch(database, fingerprint)) {
+        return true;
+    }
+    std::string cut;
+    if (text.size() > kMostTextBytes) {
+        cut = std::string(Clip(text, kMostTextBytes)) + std::string(kCut);
+        text = cut;
+    }
+    const uint32_t first = MakeChain(text);
+    if (first == 0 && !text.empty()) {
+        Bump(header_->not_kept, 1);
+        return false;
+    }
+    bool used = false;
+    const SlotRef kept = FindOrClaim(HashOfText(database, fingerprint), Is(database, fingerprint),
+                                     [&](TextRecord& record) {
+                                         record.fingerprint = fingerprint;
+                                         record.database = database;
+                                         record.first = first;
+                                         record.bytes = static_cast<uint32_t>(text.size());
+                                         Put(record.touches, 1);
+                                         Bump(header_->bytes_used, text.size());
+                                         used = true;
+                                     });
+    if (!used) {  // another was faster, or no record could be had
+        FreeChain(first);
+    }
+    if (!kept) {
+        Bump(header_->not_kept, 1);
+        return false;
+    }
+    Unpin(kept);
+    return true;
+}
+
+std::optional<std::string> TextTable::Read(uint32_t database, int64_t fingerprint) {
+    const SlotRef found = FindText(database, fingerprint);
+    if (!found) {
+        return std::nullopt;
+    }
+    struct Unpinner {  // also if the copy runs out of memory
+        TextTable* table;
+        SlotRef pinned;
+        ~Unpinner() { table->Unpin(pinned); }
+    } unpin{this, found};
+    const TextRecord& record = At(found.record);
+    std::string text;
+    text.reserve(record.bytes);
+    uint32_t next = record.first;
+    while (next != 0 && text.size() < record.bytes) {  // pinned: nobody changes the chain
+        const TextChunk& chunk = chunks_[next - 1];
+        text.append(chunk.bytes, std::min(TextChunk::kPayload, record.bytes - text.size()));
+        next = Get(chunk.link);
+    }
+    return text;
+}
+
+void TextTable::Release(TextRecord& record) {
+    FreeChain(record.first);
+    record.first = 0;
+    Bump(header_->bytes_used, uint64_t{0} - record.bytes);
+    record.bytes = 0;
+}
+
+uint32_t TextTable::MakeChain(std::string_view text) {
+    if (text.size() > uint64_t{header_->chunk_count} * TextChunk::kPayload) {
+        return 0;  // would push out all others in vain
+    }
+    uint32_t first = 0;
+    int evictions_left = kEvictionsForOneText;
+    // From the last piece to the first, so that each new chunk links to the one before.
+    size_t end = text.size();
+    while (end > 0) {
+        const size_t from = (end - 1) / TextChunk::kPayload * TextChunk::kPayload;
+        uint32_t chunk = Chunks().Pop();
+        while (chunk == FreeList::kNone && evictions_left-- > 0 && EvictOne()) {
+            chunk = Chunks().Pop();
+        }
+        if (chunk == FreeList::kNone) {
+            FreeChain(first);
+            return 0;
+        }
+        Put(chunks_[chunk].link, first);
+        std::memcpy(chunks_[chunk].bytes, text.data() + from, end - from);
+        first = chunk + 1;
+        end = from;
+    }
+    return first;
+}
+
+void TextTable::FreeChain(uint32_t first) {
+    while (first != 0) {
+        const uint32_t chunk = first - 1;
+        first = Get(chunks_[chunk].link);
+        Chunks().Push(chunk);
+    }
+}
+
+}  // namespace upkeep::capture

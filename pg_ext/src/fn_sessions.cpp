@@ -1,0 +1,56 @@
+// Sessions, locks, pools.
+// SPDX-License-Identifier: PostgreSQL
+#include "adapter.h"
+#include "sessions.h"
+
+namespace {
+
+using ReadBody = void (*)(const std::vector<upkeep::sessions::SessionSnapshot>&, int64_t,
+                          upkeep::RowSink&);
+
+/// Rows about the sessions as they are now, and word of those that the caller may not see.
+void Show(ReadBody body, upkeep::RowSink& rows) {
+    int64_t now_us = 0;
+    std::vector<upkeep::sessions::SessionSnapshot> sessions = upkeep::pg::LookAtSessions(&now_us);
+    upkeep::sessions::CountBlocked(&sessions);
+    upkeep::pg::NoticeHidden(sessions);
+    body(sessions, now_us, rows);
+}
+
+}  // namespace
+
+UPKEEP_ROWS(connections) {
+    Show(upkeep::sessions::Connections, rows);
+}
+
+UPKEEP_ROWS(connection_summary) {
+    Show(upkeep::sessions::ConnectionSummary, rows);
+}
+
+UPKEEP_ROWS(connection_limits) {
+    upkeep::sessions::ConnectionLimitsRow(upkeep::pg::ReadPoolFacts().limits, rows);
+}
+
+UPKEEP_ROWS(running_statements) {
+    Show(upkeep::sessions::RunningStatements, rows);
+}
+
+UPKEEP_ROWS(lock_tree) {
+    Show(upkeep::sessions::LockTree, rows);
+}
+
+UPKEEP_ROWS(end_session) {
+    upkeep::pg::RefuseOnStandby("end_session");
+    upkeep::pg::ServerSessions port;
+    upkeep::sessions::EndSession(arguments, port, rows).OrThrow();
+}
+
+UPKEEP_ROWS(reap_sessions) {
+    upkeep::pg::RefuseOnStandby("reap_sessions");
+    upkeep::pg::ServerSessions port;
+    upkeep::sessions::ReapSessions(arguments, port, rows).OrThrow();
+}
+
+UPKEEP_ROWS(advise_pool) {
+    upkeep::sessions::AdvisePool(arguments, upkeep::pg::ReadPoolFacts(), rows).OrThrow();
+}
