@@ -138,6 +138,14 @@ check_upgrades() {
     expect fail 'a script that the server would not find' upgrades_with
 }
 
+check_python() {
+    expect pass 'Python reads, with functions of 80 lines at most' bash scripts/check_python.sh
+    { echo 'def long():'; for _ in {1..80}; do echo '    pass'; done; } >"$scratch/long.py"
+    expect fail 'a function of 81 lines' bash scripts/check_python.sh "$scratch/long.py"
+    echo 'def f(:' >"$scratch/broken.py"
+    expect fail 'Python that does not read' bash scripts/check_python.sh "$scratch/broken.py"
+}
+
 check_documented() {
     expect pass 'every check has its paragraph' bash scripts/check_scripts_documented.sh
     cp -r scripts "$scratch/scripts"
@@ -156,6 +164,7 @@ check_sql
 check_spec
 check_guide_map
 check_upgrades
+check_python
 check_documented
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every suite of CI in turn and adds up what they counted. A suite's own output is shown whole
-# where it fails and by its last lines where it passes. Ends with `N passed, N failed`.
+# Runs every suite of CI in turn and adds up what they counted. Of a suite that fails the lines that
+# say why are shown, 60 at most: CI keeps only so much output, and an early failure must not be lost
+# in the chatter of a later one. `make SUITE` shows everything. Ends with `N passed, N failed`.
 # Usage: tests/run_suites.sh [SUITE …]; a suite is a make target.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -25,7 +26,27 @@ count_results() {
         END { print passed + 0, failed + 0 }' "$1"
 }
 
+# What went wrong according to a log: compiler errors, failed cases with what follows them, and the
+# end, where a runner sums up. $1: log, $2: lines at most
+show_failure() {
+    local log=$1 most=$2 lines
+    lines=$(wc -l <"$log")
+    if [ "$lines" -le "$most" ]; then
+        cat "$log"
+    else
+        awk -v most=$((most - 12)) -v until=$((lines - 10)) '
+            /^(FAIL|ERROR|FAILED|not ok|lint: )|^ *#? *Failed|: (fatal )?error[: ]|: Failure$|^\[  FAILED|\*\*\* |^E  |\.\.\. FAILED/ ||
+                /^(.*Error|psql.*ERROR|ERROR|FATAL|PANIC|.*Sanitizer|.*AssertionError)[: ]/ || /runtime error:|expected to (pass|fail):/ {
+                left = 8
+            }
+            NR <= until && left-- > 0 && shown < most { print; ++shown }
+            END { print "… " until - shown " lines more; the end:" }' "$log"
+        tail -n 10 "$log"
+    fi | cut -c1-240 | sed 's/^/    /'
+}
+
 total_passed=0
+bad_suites=()
 total_failed=0
 for suite in "${suites[@]}"; do
     log="$logs/$suite.log"
@@ -39,10 +60,13 @@ for suite in "${suites[@]}"; do
     [ "$ok" -eq 0 ] || [ $((passed + failed)) -gt 0 ] || passed=1
     printf '%s passed, %s failed (%s s)\n' "$passed" "$failed" $((SECONDS - start))
     if [ "$failed" -gt 0 ]; then
-        sed 's/^/    /' "$log" | tail -n 400
+        show_failure "$log" 60
+        bad_suites+=("$suite")
     fi
     total_passed=$((total_passed + passed))
     total_failed=$((total_failed + failed))
 done
+[ ${#bad_suites[@]} -eq 0 ] || echo "failed: ${bad_suites[*]}; run one alone with make SUITE"
+echo "all suites: $SECONDS s"
 printf '%s passed, %s failed\n' "$total_passed" "$total_failed"
 [ "$total_failed" -eq 0 ]

@@ -1,0 +1,85 @@
+"""How the demo prints: headings, tables of at most 100 columns, SQL that can be copied, progress."""
+import sys
+import textwrap
+
+WIDTH = 100
+
+sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character still sees the rest
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def heading(number, text):
+    say()
+    say(f"── {number}. {text} " + "─" * max(0, WIDTH - len(text) - 7))
+
+
+def note(text, indent="  "):
+    say(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent))
+
+
+def sql(text, indent="    "):
+    """SQL exactly as it can be run, on lines of its own."""
+    say()
+    say(textwrap.indent(textwrap.dedent(text).strip(), indent))
+
+
+def broken(create_index):
+    """A long CREATE INDEX on two lines, still one statement."""
+    if len(create_index) + 6 <= WIDTH:
+        return create_index
+    return create_index.replace(" ON ", "\n    ON ", 1)
+
+
+def table(headers, rows):
+    """Rows as columns; numbers right-aligned; the last column is cut where the page ends."""
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    widths = [max([len(head)] + [len(row[i]) for row in cells]) for i, head in enumerate(headers)]
+    room = max(WIDTH - 2 - sum(width + 2 for width in widths[:-1]), len(headers[-1]))
+    for row in cells:
+        if len(row[-1]) > room:
+            row[-1] = row[-1][: room - 1] + "…"
+    widths[-1] = min(widths[-1], room)
+    numeric = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(headers))]
+
+    def line(values):
+        return "  ".join(value.rjust(width) if right else value.ljust(width)
+                         for value, width, right in zip(values, widths, numeric)).rstrip()
+
+    say("  " + line(headers))
+    say("  " + "  ".join("─" * width for width in widths))
+    for row in cells:
+        say("  " + line(row))
+
+
+def _is_number(text):
+    return text == "" or text.rstrip("×%").strip().replace(",", "").replace(".", "", 1).isdigit()
+
+
+def size(count):
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+
+
+def times(ratio):
+    return f"{ratio:,.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
+
+
+class Progress:
+    """What is being done: a counter on a terminal, one line elsewhere."""
+
+    def __init__(self, what, total):
+        self.what, self.total, self.done = what, total, 0
+        self.live = sys.stdout.isatty()
+        if not self.live:
+            say(f"  {what} …")
+
+    def step(self):
+        self.done += 1
+        if self.live:
+            end = "\n" if self.done == self.total else ""
+            print(f"\r  {self.what}: {self.done}/{self.total}{end}", end="", flush=True)
