@@ -28,6 +28,10 @@ bool Search::IsLate() {
     return !is_complete_;
 }
 
+const CachedPrice& Search::PriceOf(size_t item, const IndexSet& set) {
+    return IsLate() ? cache_.KnownPrice(item, set) : cache_.Price(item, set);
+}
+
 bool Search::Fits(double bytes) const {
     return !limits_.budget_bytes || bytes <= static_cast<double>(*limits_.budget_bytes);
 }
@@ -39,7 +43,7 @@ Search::State Search::Start(const IndexSet& chosen) {
         state.cost += facts_.write_costs[c];
     }
     for (size_t item = 0; item < workload_.items.size(); ++item) {
-        state.prices.push_back(&cache_.Price(item, chosen));
+        state.prices.push_back(&PriceOf(item, chosen));
         state.cost += workload_.items[item].weight * state.prices.back()->cost;
     }
     ForgetDeltas(&state);
@@ -56,8 +60,8 @@ double Search::Gain(const State& state, size_t candidate) {
     with.Add(candidate);
     double gain = -facts_.write_costs[candidate];
     for (const size_t item : facts_.items[candidate]) {
-        gain += workload_.items[item].weight *
-                (state.prices[item]->cost - cache_.Price(item, with).cost);
+        gain +=
+            workload_.items[item].weight * (state.prices[item]->cost - PriceOf(item, with).cost);
     }
     return gain;
 }
@@ -69,7 +73,7 @@ double Search::Loss(const State& state, size_t candidate) {
     for (const size_t item : facts_.items[candidate]) {
         if (state.prices[item]->Uses(candidate)) {
             loss += workload_.items[item].weight *
-                    (cache_.Price(item, without).cost - state.prices[item]->cost);
+                    (PriceOf(item, without).cost - state.prices[item]->cost);
         }
     }
     return loss;
@@ -88,7 +92,7 @@ void Search::Change(State* state, size_t candidate, bool is_added) {
         if (!is_added && !before->Uses(candidate)) {
             continue;
         }
-        const CachedPrice* after = &cache_.Price(item, state->chosen);
+        const CachedPrice* after = &PriceOf(item, state->chosen);
         if (after == before) {
             continue;
         }
@@ -179,7 +183,7 @@ Search::State Search::FromAbove() {
     }
     IndexSet used(facts_.sizes.size());
     for (size_t item = 0; item < workload_.items.size(); ++item) {
-        for (const size_t c : cache_.Price(item, all).used) {
+        for (const size_t c : PriceOf(item, all).used) {
             used.Add(c);
         }
     }

@@ -60,6 +60,8 @@ class Search {
     double Loss(const State& state, size_t candidate);
     bool Fits(double bytes) const;
     bool IsLate();
+    /// The tree's price; once time is up the best that is known without the planner.
+    const CachedPrice& PriceOf(size_t item, const IndexSet& set);
 
     void Grow(State* state, bool is_per_byte);
     void Shrink(State* state);
