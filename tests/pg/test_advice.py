@@ -96,7 +96,8 @@ class MillionRows(Asks):
         statements = ["SELECT * FROM jobs WHERE id = 777", "SELECT * FROM jobs WHERE wide = 'x'",
                       "SELECT * FROM jobs WHERE status = 'failed'"]
         everything = self.advise(*statements)
-        self.assertEqual(len(everything), 3)
+        # the planner takes any of equally cheap indexes; the narrowest is advised, not (id, status)
+        self.assertEqual(sorted(row["columns"] for row in everything), [["id"], ["status"], ["wide"]])
         total = sum(row["size_bytes"] for row in everything)
         self.assertEqual(len(self.advise(*statements, budget_bytes=total)), 3)
         last = 0

@@ -6,6 +6,24 @@
 
 namespace upkeep::advisor {
 
+namespace {
+
+// An index gives way to a narrower one if the statements that use it cost no more: not more than
+// rounding, so that the choice stays no worse than either greedy.
+constexpr double kTieShare = 1e-9;
+
+/// Has `narrow` some of the keys of `wide`, and nothing else that differs?
+bool IsNarrower(const IndexSpec& narrow, const IndexSpec& wide) {
+    return narrow.relation == wide.relation && narrow.keys.size() < wide.keys.size() &&
+           narrow.kind == wide.kind && narrow.include == wide.include &&
+           narrow.predicate == wide.predicate &&
+           std::all_of(narrow.keys.begin(), narrow.keys.end(), [&](const IndexKey& key) {
+               return std::find(wide.keys.begin(), wide.keys.end(), key) != wide.keys.end();
+           });
+}
+
+}  // namespace
+
 Search::Search(WhatIf& port, const Workload& workload, PriceCache& cache,
                const CandidateFacts& facts, const SearchLimits& limits)
     : port_(port),
@@ -159,6 +177,51 @@ void Search::Shrink(State* state) {
     }
 }
 
+/// Puts `narrow` in the place of `wide` if next to nothing is lost by it.
+bool Search::Replace(State* state, size_t wide, size_t narrow) {
+    IndexSet with = state->chosen;
+    with.Remove(wide);
+    with.Add(narrow);
+    double loss = facts_.write_costs[narrow] - facts_.write_costs[wide];
+    double cost = 0;
+    for (size_t item = 0; item < workload_.items.size(); ++item) {
+        const IndexSet& concerned = cache_.concerned(item);
+        if (concerned.Has(wide) || concerned.Has(narrow)) {
+            const double weight = workload_.items[item].weight;
+            const CachedPrice& now = *state->prices[item];
+            loss += weight * (PriceOf(item, with).cost - now.cost);
+            cost += now.Uses(wide) ? weight * now.cost : 0;
+        }
+    }
+    if (loss > kTieShare * cost) {
+        return false;
+    }
+    Change(state, wide, /*is_added=*/false);
+    Change(state, narrow, /*is_added=*/true);
+    return true;
+}
+
+/// The planner takes any of equally cheap indexes: of those the narrowest is meant.
+void Search::Simplify(State* state) {
+    for (const size_t wide : state->chosen.Members()) {
+        std::vector<size_t> narrower;
+        for (size_t c = 0; c < facts_.specs.size(); ++c) {
+            if (!state->chosen.Has(c) && facts_.sizes[c] <= facts_.sizes[wide] &&
+                IsNarrower(facts_.specs[c], facts_.specs[wide])) {
+                narrower.push_back(c);
+            }
+        }
+        std::stable_sort(narrower.begin(), narrower.end(), [&](size_t a, size_t b) {
+            return facts_.specs[a].keys.size() < facts_.specs[b].keys.size();
+        });
+        for (const size_t narrow : narrower) {
+            if (IsLate() || Replace(state, wide, narrow)) {
+                break;
+            }
+        }
+    }
+}
+
 /// First guess of each member's loss: its share of what the statements that use it save.
 void Search::EstimateLosses(const IndexSet& members, State* state) const {
     for (const size_t c : members.Members()) {
@@ -211,6 +274,7 @@ IndexSet Search::Run() {
             best = std::move(state);
         }
     }
+    Simplify(&best);
     return best.chosen;
 }
 

@@ -66,6 +66,8 @@ class Search {
     void Grow(State* state, bool is_per_byte);
     void Shrink(State* state);
     State FromAbove();
+    void Simplify(State* state);
+    bool Replace(State* state, size_t wide, size_t narrow);
     void EstimateLosses(const IndexSet& members, State* state) const;
 
     WhatIf& port_;
