@@ -302,6 +302,14 @@ void AddJoinTree(Level* level, Node* node) {
     }
 }
 
+/// The conditions that row-level security adds stand at the relation, not in the join tree.
+void AddRowSecurity(Level* level) {
+    ListCell* cell = nullptr;
+    foreach (cell, level->query->rtable) {
+        AddClause(level, reinterpret_cast<Node*>(lfirst_node(RangeTblEntry, cell)->securityQuals));
+    }
+}
+
 /// ORDER BY keys as long as they are columns of one relation.
 void AddOrder(Level* level) {
     Query* query = level->query;
@@ -497,6 +505,7 @@ Level* OpenLevel(Query* query, Level* parent, PlainStatement* statement) {
     NeededContext needed = {level, 0};
     WalkQuery(query, NoteNeeded, &needed, QTW_IGNORE_JOINALIASES);
     AddJoinTree(level, reinterpret_cast<Node*>(query->jointree));
+    AddRowSecurity(level);
     SublinkContext sublinks = {level};
     OpenSublinks(reinterpret_cast<Node*>(query->targetList), &sublinks);
     OpenSublinks(reinterpret_cast<Node*>(query->jointree), &sublinks);

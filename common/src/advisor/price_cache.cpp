@@ -58,6 +58,19 @@ const CachedPrice& PriceCache::Replan(size_t item, const IndexSet& set) {
     return tree.planned.insert_or_assign(key, Plan(item, key)).first->second;
 }
 
+const CachedPrice& PriceCache::KnownPrice(size_t item, const IndexSet& set) const {
+    const CachedPrice* best = nullptr;
+    for (const auto& [planned, price] : trees_[item].planned) {
+        const bool is_possible = std::all_of(price.used.begin(), price.used.end(),
+                                             [&](size_t used) { return set.Has(used); });
+        if (is_possible && (best == nullptr || price.cost < best->cost ||
+                            (price.cost == best->cost && price.used < best->used))) {
+            best = &price;
+        }
+    }
+    return *best;  // the baseline is always known
+}
+
 const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
     Tree& tree = trees_[item];
     const IndexSet target = set & tree.concerned;

@@ -28,11 +28,14 @@ class Pricer {
 
     /// Drops, one by one, the index that is missed least, while it is missed too little.
     void DropWeak(IndexSet* chosen) {
-        for (;;) {
+        while (!IsLate()) {
             std::optional<size_t> worst;
             double worst_loss = std::numeric_limits<double>::infinity();
             losses_.clear();
             for (const size_t c : chosen->Members()) {
+                if (IsLate()) {
+                    return;
+                }
                 const double loss = Loss(*chosen, c);
                 if (loss < worst_loss) {
                     worst = c;
@@ -118,6 +121,10 @@ class Pricer {
   private:
     bool IsLate() { return port_.ElapsedMs() >= limits_.deadline_ms; }
 
+    const CachedPrice& PriceOf(size_t item, const IndexSet& set) {
+        return IsLate() ? cache_.KnownPrice(item, set) : cache_.Price(item, set);
+    }
+
     void Replan(size_t item, const IndexSet& chosen) {
         if ((chosen & cache_.concerned(item)).IsEmpty()) {
             final_[item] = &cache_.PriceExactly(item, chosen);
@@ -158,7 +165,7 @@ class Pricer {
         double gain = -facts_.write_costs[candidate];
         for (const size_t item : facts_.items[candidate]) {
             gain += workload_.items[item].weight *
-                    (cache_.Price(item, prefix).cost - cache_.Price(item, with).cost);
+                    (PriceOf(item, prefix).cost - PriceOf(item, with).cost);
         }
         return gain;
     }
@@ -173,7 +180,7 @@ class Pricer {
         };
         auto price = [&](size_t item) {
             const double after = is_last    ? final_.at(item)->cost
-                                 : IsLate() ? cache_.Price(item, prefix).cost
+                                 : IsLate() ? cache_.KnownPrice(item, prefix).cost
                                             : cache_.PriceExactly(item, prefix).cost;
             if (after != (*costs)[item]) {
                 change_of(item).after = workload_.items[item].weight * after;

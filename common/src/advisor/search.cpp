@@ -6,6 +6,24 @@
 
 namespace upkeep::advisor {
 
+namespace {
+
+// An index gives way to a narrower one if the statements that use it cost no more: not more than
+// rounding, so that the choice stays no worse than either greedy.
+constexpr double kTieShare = 1e-9;
+
+/// Has `narrow` some of the keys of `wide`, and nothing else that differs?
+bool IsNarrower(const IndexSpec& narrow, const IndexSpec& wide) {
+    return narrow.relation == wide.relation && narrow.keys.size() < wide.keys.size() &&
+           narrow.kind == wide.kind && narrow.include == wide.include &&
+           narrow.predicate == wide.predicate &&
+           std::all_of(narrow.keys.begin(), narrow.keys.end(), [&](const IndexKey& key) {
+               return std::find(wide.keys.begin(), wide.keys.end(), key) != wide.keys.end();
+           });
+}
+
+}  // namespace
+
 Search::Search(WhatIf& port, const Workload& workload, PriceCache& cache,
                const CandidateFacts& facts, const SearchLimits& limits)
     : port_(port),
@@ -28,6 +46,10 @@ bool Search::IsLate() {
     return !is_complete_;
 }
 
+const CachedPrice& Search::PriceOf(size_t item, const IndexSet& set) {
+    return IsLate() ? cache_.KnownPrice(item, set) : cache_.Price(item, set);
+}
+
 bool Search::Fits(double bytes) const {
     return !limits_.budget_bytes || bytes <= static_cast<double>(*limits_.budget_bytes);
 }
@@ -39,7 +61,7 @@ Search::State Search::Start(const IndexSet& chosen) {
         state.cost += facts_.write_costs[c];
     }
     for (size_t item = 0; item < workload_.items.size(); ++item) {
-        state.prices.push_back(&cache_.Price(item, chosen));
+        state.prices.push_back(&PriceOf(item, chosen));
         state.cost += workload_.items[item].weight * state.prices.back()->cost;
     }
     ForgetDeltas(&state);
@@ -56,8 +78,8 @@ double Search::Gain(const State& state, size_t candidate) {
     with.Add(candidate);
     double gain = -facts_.write_costs[candidate];
     for (const size_t item : facts_.items[candidate]) {
-        gain += workload_.items[item].weight *
-                (state.prices[item]->cost - cache_.Price(item, with).cost);
+        gain +=
+            workload_.items[item].weight * (state.prices[item]->cost - PriceOf(item, with).cost);
     }
     return gain;
 }
@@ -69,7 +91,7 @@ double Search::Loss(const State& state, size_t candidate) {
     for (const size_t item : facts_.items[candidate]) {
         if (state.prices[item]->Uses(candidate)) {
             loss += workload_.items[item].weight *
-                    (cache_.Price(item, without).cost - state.prices[item]->cost);
+                    (PriceOf(item, without).cost - state.prices[item]->cost);
         }
     }
     return loss;
@@ -88,7 +110,7 @@ void Search::Change(State* state, size_t candidate, bool is_added) {
         if (!is_added && !before->Uses(candidate)) {
             continue;
         }
-        const CachedPrice* after = &cache_.Price(item, state->chosen);
+        const CachedPrice* after = &PriceOf(item, state->chosen);
         if (after == before) {
             continue;
         }
@@ -155,6 +177,51 @@ void Search::Shrink(State* state) {
     }
 }
 
+/// Puts `narrow` in the place of `wide` if next to nothing is lost by it.
+bool Search::Replace(State* state, size_t wide, size_t narrow) {
+    IndexSet with = state->chosen;
+    with.Remove(wide);
+    with.Add(narrow);
+    double loss = facts_.write_costs[narrow] - facts_.write_costs[wide];
+    double cost = 0;
+    for (size_t item = 0; item < workload_.items.size(); ++item) {
+        const IndexSet& concerned = cache_.concerned(item);
+        if (concerned.Has(wide) || concerned.Has(narrow)) {
+            const double weight = workload_.items[item].weight;
+            const CachedPrice& now = *state->prices[item];
+            loss += weight * (PriceOf(item, with).cost - now.cost);
+            cost += now.Uses(wide) ? weight * now.cost : 0;
+        }
+    }
+    if (loss > kTieShare * cost) {
+        return false;
+    }
+    Change(state, wide, /*is_added=*/false);
+    Change(state, narrow, /*is_added=*/true);
+    return true;
+}
+
+/// The planner takes any of equally cheap indexes: of those the narrowest is meant.
+void Search::Simplify(State* state) {
+    for (const size_t wide : state->chosen.Members()) {
+        std::vector<size_t> narrower;
+        for (size_t c = 0; c < facts_.specs.size(); ++c) {
+            if (!state->chosen.Has(c) && facts_.sizes[c] <= facts_.sizes[wide] &&
+                IsNarrower(facts_.specs[c], facts_.specs[wide])) {
+                narrower.push_back(c);
+            }
+        }
+        std::stable_sort(narrower.begin(), narrower.end(), [&](size_t a, size_t b) {
+            return facts_.specs[a].keys.size() < facts_.specs[b].keys.size();
+        });
+        for (const size_t narrow : narrower) {
+            if (IsLate() || Replace(state, wide, narrow)) {
+                break;
+            }
+        }
+    }
+}
+
 /// First guess of each member's loss: its share of what the statements that use it save.
 void Search::EstimateLosses(const IndexSet& members, State* state) const {
     for (const size_t c : members.Members()) {
@@ -179,7 +246,7 @@ Search::State Search::FromAbove() {
     }
     IndexSet used(facts_.sizes.size());
     for (size_t item = 0; item < workload_.items.size(); ++item) {
-        for (const size_t c : cache_.Price(item, all).used) {
+        for (const size_t c : PriceOf(item, all).used) {
             used.Add(c);
         }
     }
@@ -207,6 +274,7 @@ IndexSet Search::Run() {
             best = std::move(state);
         }
     }
+    Simplify(&best);
     return best.chosen;
 }
 

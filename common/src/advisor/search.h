@@ -60,10 +60,14 @@ class Search {
     double Loss(const State& state, size_t candidate);
     bool Fits(double bytes) const;
     bool IsLate();
+    /// The tree's price; once time is up the best that is known without the planner.
+    const CachedPrice& PriceOf(size_t item, const IndexSet& set);
 
     void Grow(State* state, bool is_per_byte);
     void Shrink(State* state);
     State FromAbove();
+    void Simplify(State* state);
+    bool Replace(State* state, size_t wide, size_t narrow);
     void EstimateLosses(const IndexSet& members, State* state) const;
 
     WhatIf& port_;

@@ -103,6 +103,28 @@ TEST_F(AdviseTest, FindsPairsThatGainNothingOneByOne) {
     EXPECT_FALSE(advice.indexes[0].fingerprints.empty());
 }
 
+TEST_F(AdviseTest, AsksThePlannerNoMoreOnceTimeIsUp) {
+    for (int i = 0; i < 40; ++i) {
+        Add("statement " + std::to_string(i),
+            {.predicates = {Equal(i % 4, 0.01), Equal((i + 1) % 4, 0.01),
+                            Equal((i + 2) % 4, 0.1)}});
+    }
+    const Advice whole = Ask();
+    EXPECT_TRUE(whole.is_complete);
+    const int64_t unlimited = port_.planner_calls;
+    for (const int64_t limit : {50, 100, 200}) {
+        port_.planner_calls = 0;
+        port_.now_ms = 0;
+        port_.ms_per_call = 1;
+        options_.time_limit_ms = limit;
+        const Advice advice = Ask();
+        EXPECT_FALSE(advice.is_complete);
+        // the baseline and the final set are planned whatever it takes, one call a statement each
+        EXPECT_LE(port_.planner_calls, limit + 40);
+        EXPECT_LT(port_.planner_calls, unlimited);
+    }
+}
+
 TEST_F(AdviseTest, WeighsWritesAgainstReads) {
     Add("by workflow", {.predicates = {Equal(1)}});
     AddWrite("insert", 1000);
