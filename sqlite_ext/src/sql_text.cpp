@@ -109,13 +109,17 @@ double RowCount(const std::vector<Token>& tokens, size_t at, double unknown) {
     return strtod(std::string(tokens[at].text).c_str(), nullptr);
 }
 
-/// `LIMIT a`, `LIMIT a OFFSET b`, `LIMIT b, a`: a + b.
-double LimitAt(const std::vector<Token>& tokens, size_t at) {
-    double rows = RowCount(tokens, at + 1, kUnknownLimit);
-    if (IsWord(tokens, at + 2, "offset") || IsMark(tokens, at + 2, ',')) {
-        rows += RowCount(tokens, at + 3, 0);
+/// `LIMIT a`, `LIMIT a OFFSET b`, `LIMIT b, a`.
+void ReadLimit(const std::vector<Token>& tokens, size_t at, TextFacts* facts) {
+    facts->limit = RowCount(tokens, at + 1, kUnknownLimit);
+    facts->offset = 0;
+    if (IsWord(tokens, at + 2, "offset")) {
+        facts->offset = RowCount(tokens, at + 3, 0);
+        facts->limit += facts->offset;
+    } else if (IsMark(tokens, at + 2, ',')) {
+        facts->offset = facts->limit;
+        facts->limit += RowCount(tokens, at + 3, kUnknownLimit);
     }
-    return rows;
 }
 
 std::string Unquoted(const Token& token) {
@@ -153,6 +157,17 @@ InList ListAt(const std::vector<Token>& tokens, size_t at) {
     return {};
 }
 
+/// x of `SELECT min(x) FROM …` or `SELECT max(t.x) FROM …`.
+std::string ExtremeColumn(const std::vector<Token>& tokens) {
+    if (!IsWord(tokens, 0, "select") || !(IsWord(tokens, 1, "min") || IsWord(tokens, 1, "max")) ||
+        !IsMark(tokens, 2, '(')) {
+        return "";
+    }
+    const size_t name = IsMark(tokens, 4, '.') ? 5 : 3;
+    const bool is_alone = IsMark(tokens, name + 1, ')') && IsWord(tokens, name + 2, "from");
+    return is_alone ? Unquoted(tokens[name]) : "";
+}
+
 }  // namespace
 
 TextFacts ScanText(std::string_view sql) {
@@ -160,6 +175,7 @@ TextFacts ScanText(std::string_view sql) {
                                                              "max",   "total", "group_concat"};
     TextFacts facts;
     const std::vector<Token> tokens = Tokens(sql);
+    facts.extreme_column = ExtremeColumn(tokens);
     for (size_t i = 0; i < tokens.size(); ++i) {
         if (tokens[i].kind != TokenKind::kWord) {
             continue;
@@ -167,7 +183,9 @@ TextFacts ScanText(std::string_view sql) {
         const std::string word = Lower(tokens[i].text);
         if (word == "limit") {
             facts.has_limit = true;
-            facts.limit = tokens[i].depth == 0 ? LimitAt(tokens, i) : facts.limit;
+            if (tokens[i].depth == 0) {
+                ReadLimit(tokens, i, &facts);
+            }
         } else if (word == "exists") {
             facts.has_exists = true;
         } else if (word == "in" && i > 0 && IsMark(tokens, i + 1, '(')) {

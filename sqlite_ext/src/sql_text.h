@@ -19,6 +19,8 @@ struct InList {
 struct TextFacts {
     bool has_limit = false;      // anywhere
     double limit = -1;           // the outermost LIMIT plus OFFSET, rows; < 0: none
+    double offset = 0;           // of that, the OFFSET
+    std::string extreme_column;  // `SELECT min(x) FROM …` or max: x in lower case; empty: not so
     bool has_aggregate = false;  // a built-in aggregate outside brackets
     bool has_exists = false;
     std::map<std::string, std::vector<InList>> in_lists;  // by lower-case column name
