@@ -200,6 +200,25 @@ TextFacts ScanText(std::string_view sql) {
     return facts;
 }
 
+std::string RecordableText(std::string_view sql) {
+    std::string kept(sql);
+    const std::vector<Token> tokens = Tokens(sql);
+    for (size_t i = 1; i + 1 < tokens.size(); ++i) {
+        const auto begin = static_cast<size_t>(tokens[i].text.data() - sql.data());
+        const bool is_upsert = IsWord(tokens, i, "on") && IsWord(tokens, i + 1, "conflict");
+        if (tokens[i].depth == 0 && (is_upsert || IsWord(tokens, i, "returning"))) {
+            return kept.substr(0, begin);
+        }
+        if (IsWord(tokens, i, "indexed") && IsWord(tokens, i + 1, "by") && i + 2 < tokens.size()) {
+            const std::string_view last = tokens[i + 2].text;
+            const auto end = static_cast<size_t>(last.data() + last.size() - sql.data());
+            std::fill(kept.begin() + static_cast<std::ptrdiff_t>(begin),
+                      kept.begin() + static_cast<std::ptrdiff_t>(end), ' ');
+        }
+    }
+    return kept;
+}
+
 IndexText ScanIndex(std::string_view create_index) {
     IndexText index;
     const std::vector<Token> tokens = Tokens(create_index);

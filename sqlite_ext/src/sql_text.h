@@ -28,6 +28,10 @@ struct TextFacts {
 
 TextFacts ScanText(std::string_view sql);
 
+/// The text without what virtual tables refuse although it changes no search: RETURNING …, ON
+/// CONFLICT …, INDEXED BY x.
+std::string RecordableText(std::string_view sql);
+
 /// The parts of a CREATE INDEX text that no PRAGMA tells.
 struct IndexText {
     std::vector<std::string> keys;  // without ASC / DESC
