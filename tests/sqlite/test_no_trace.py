@@ -1,6 +1,7 @@
 """Advice and what-if leave nothing behind: not when they answer, fail, or are interrupted, in or
 outside a transaction."""
 import json
+import pathlib
 import sqlite3
 import tempfile
 import threading
@@ -69,7 +70,7 @@ class NoTraceTest(host.Asks, unittest.TestCase):
             "statements": self.rows("SELECT sql FROM sqlite_stmt WHERE sql NOT LIKE '%sqlite_stmt%'"
                                     " AND busy"),
             "pragmas": {name: self.pragma(name) for name in PRAGMAS},
-            "bytes": open(self.path, "rb").read(),
+            "bytes": pathlib.Path(self.path).read_bytes(),
         }
 
     def leaves_no_trace(self, act):
