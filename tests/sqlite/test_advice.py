@@ -100,7 +100,7 @@ class MillionRowsTest(host.Asks, unittest.TestCase):
 class AutoprTest(host.Asks, unittest.TestCase):
     """The whole workload, measured by the sqlite3 shell before and after."""
 
-    SCALE = 50000
+    SCALE = 20000 if host.UNDER_ASAN else 50000
 
     @classmethod
     def setUpClass(cls):
