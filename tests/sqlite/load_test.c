@@ -310,7 +310,7 @@ static void test_interrupted_advice(sqlite3* db) {
     char found[100];
     snprintf(found, sizeof found, "%d of 10 interrupted, %.1f ms at most (whole call %.0f ms)",
              interrupted, latency_ms, whole_ms);
-    printf("load_test: interrupt: %s\n", found);
+    printf("measured: interrupt in C: %s\n", found);
     check(interrupted >= 4 && latency_ms < 1000, "interrupt in the middle", found);
     check(sqlite3_total_changes64(db) == changes && sqlite3_get_autocommit(db) != 0 &&
               sqlite3_next_stmt(db, NULL) == NULL,

@@ -50,7 +50,7 @@ class MillionRowsTest(host.Asks, unittest.TestCase):
             plan = " ".join(row[3] for row in self.rows("EXPLAIN QUERY PLAN " + statement))
             self.assertRegex(plan, rf"USING (COVERING )?INDEX {name}\b")
             real = self.value("SELECT pgsize FROM dbstat WHERE name = ? AND aggregate = 1", name)
-            print(f"advice: {name}: {size} bytes estimated, {size / real:.3f} of the real size")
+            print(f"measured: {name}: {size} bytes estimated, {size / real:.3f} of the real size")
             self.assertLess(abs(size / real - 1), 0.15)
         finally:
             self.db.execute(drop)
@@ -141,7 +141,7 @@ class AutoprTest(host.Asks, unittest.TestCase):
                  for side in (self.before, self.after)]
         steps = [sum(s.weight * side[s.name][0] for s in self.statements)
                  for side in (self.before, self.after)]
-        print(f"advice: AutoPR at {self.SCALE}, {what}: {len(self.advice)} indexes,"
+        print(f"measured: AutoPR at {self.SCALE}, {what}: {len(self.advice)} indexes,"
               f" {sum(row[2] for row in self.advice) / 1e6:.1f} MB; VM steps {steps[0]:.3g} ->"
               f" {steps[1]:.3g}, steps + 5 pages {total[0]:.3g} -> {total[1]:.3g}")
         # The bar is that of a workload whose indexes are all missing.
@@ -180,7 +180,7 @@ class AutoprTest(host.Asks, unittest.TestCase):
             for side, price in zip((self.before, self.after), self.priced[statement.name]):
                 ratios.append((price / self.cost(side[statement.name]), statement.name))
         ratios.sort()
-        print(f"advice: price / measured cost: least {ratios[0]}, median"
+        print(f"measured: price / measured cost: least {ratios[0]}, median"
               f" {ratios[len(ratios) // 2][0]:.2f}, greatest {ratios[-1]}")
         self.assertGreater(ratios[0][0], 1 / 3)
         self.assertLess(ratios[-1][0], 3)

@@ -191,7 +191,7 @@ class NoTraceTest(host.Asks, unittest.TestCase):
 
         self.leaves_no_trace(interrupt_at_many_points)
         self.assertGreaterEqual(len(latencies), 4)
-        print(f"interrupt: answers after {1000 * max(latencies):.1f} ms at most"
+        print(f"measured: an interrupt is answered after {1000 * max(latencies):.1f} ms at most"
               f" ({len(latencies)} interrupts, whole call {1000 * whole:.0f} ms)")
         self.assertLess(max(latencies), 1)
         self.advise()

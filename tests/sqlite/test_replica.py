@@ -59,7 +59,7 @@ class Tally:
 
     def share(self):
         share = 1 - len(self.different) / self.pairs
-        print(f"replica: {self.what}: {100 * share:.2f} % equal ({self.pairs} pairs,"
+        print(f"measured: {self.what}: {100 * share:.2f} % equal ({self.pairs} pairs,"
               f" {self.with_index} of them use a tried index)")
         return share
 
