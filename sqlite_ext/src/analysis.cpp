@@ -86,9 +86,8 @@ bool StartsWith(std::string_view text, std::string_view head) {
     return text.substr(0, head.size()) == head;
 }
 
-/// Does the caller's connection know this table although no schema lists it (another module)?
-bool IsOtherModules(sqlite3* caller, const std::string& name) {
-    Result<Stmt> columns = Stmt::Prepare(caller, "PRAGMA table_xinfo(" + Quoted(name) + ")");
+bool HasTable(sqlite3* db, const std::string& name) {
+    Result<Stmt> columns = Stmt::Prepare(db, "PRAGMA table_xinfo(" + Quoted(name) + ")");
     return columns.ok() && columns.value().Step();
 }
 
@@ -110,7 +109,8 @@ Error Refusal(const Replica& replica, sqlite3* caller, const Error& error, std::
                     "table " + whole + " cannot be copied for planning: " + *reason,
                     "ask about statements that do not use it"};
         }
-        if (IsOtherModules(caller, name)) {
+        // The caller has it although no schema lists it: it is made by a module.
+        if (HasTable(caller, name) && !HasTable(replica.db(), name)) {
             return {Code::kUnsupported,
                     "table-valued function " + whole + " cannot be planned here",
                     "ask about statements that do not use it"};
@@ -120,6 +120,15 @@ Error Refusal(const Replica& replica, sqlite3* caller, const Error& error, std::
     if (StartsWith(text, "no such column: ") || StartsWith(text, "unknown database ") ||
         text.find(" has no column named ") != std::string::npos) {
         return {Code::kNotFound, text, "check the name; texts stand in single quotes"};
+    }
+    if (StartsWith(text, "no such function: ")) {
+        return {Code::kNotFound, text, "register or load the function in this connection first"};
+    }
+    if (StartsWith(text, "no such index: ")) {
+        return {Code::kNotFound, text, "check the name after INDEXED BY"};
+    }
+    if (StartsWith(text, "index ") && text.find(" already exists") != std::string::npos) {
+        return {Code::kInvalidArgument, text, "give it another name"};
     }
     if (text.find(" may not be indexed") != std::string::npos) {
         return {Code::kUnsupported, text, "only ordinary tables have indexes"};

@@ -118,6 +118,9 @@ inline Error HostError(sqlite3* db, int code) {
             return {Code::kInterrupted, text};
         case SQLITE_AUTH:
             return {Code::kPermissionDenied, text};
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+            return {Code::kHost, text, "run PRAGMA integrity_check, and restore from a backup"};
         default:
             return {Code::kHost, text};
     }

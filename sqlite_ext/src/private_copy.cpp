@@ -13,8 +13,16 @@ namespace {
 // Columns of PRAGMA function_list. Source: https://www.sqlite.org/pragma.html
 enum FunctionList { kName = 0, kType = 2, kArguments = 4, kFlags = 5 };
 
-void StandInFunction(sqlite3_context*, int, sqlite3_value**) {}  // no result: NULL
-void StandInFinal(sqlite3_context*) {}
+// Known by name only: planning does not call them, and samples must not take NULL for their result.
+void Refuse(sqlite3_context* context) {
+    sqlite3_result_error(context, "function of another connection", -1);
+}
+void StandInFunction(sqlite3_context* context, int, sqlite3_value**) {
+    Refuse(context);
+}
+void StandInFinal(sqlite3_context* context) {
+    Refuse(context);
+}
 
 int StandInCollation(void*, int left_bytes, const void* left, int right_bytes, const void* right) {
     const int order = memcmp(left, right, static_cast<size_t>(std::min(left_bytes, right_bytes)));

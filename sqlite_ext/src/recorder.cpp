@@ -241,15 +241,16 @@ Mention MakeMention(const std::vector<Offer>& offers, const Group& group) {
     return mention;
 }
 
-/// `SCAN alias VIRTUAL TABLE INDEX 12:` -> alias and 12.
+/// `SCAN alias VIRTUAL TABLE INDEX 12:` -> alias and 12. min(x) and max(x) say SEARCH.
 bool ParseScan(std::string_view detail, std::string* alias, size_t* number) {
-    constexpr std::string_view kScan = "SCAN ";
     constexpr std::string_view kIndex = " VIRTUAL TABLE INDEX ";
     const size_t at = detail.rfind(kIndex);
-    if (detail.substr(0, kScan.size()) != kScan || at == std::string_view::npos) {
+    const size_t begin = detail.find(' ') + 1;
+    const std::string_view verb = detail.substr(0, begin);
+    if ((verb != "SCAN " && verb != "SEARCH ") || at == std::string_view::npos || at < begin) {
         return false;
     }
-    *alias = std::string(detail.substr(kScan.size(), at - kScan.size()));
+    *alias = std::string(detail.substr(begin, at - begin));
     *number = strtoull(std::string(detail.substr(at + kIndex.size())).c_str(), nullptr, 10);
     return true;
 }

@@ -109,13 +109,17 @@ double RowCount(const std::vector<Token>& tokens, size_t at, double unknown) {
     return strtod(std::string(tokens[at].text).c_str(), nullptr);
 }
 
-/// `LIMIT a`, `LIMIT a OFFSET b`, `LIMIT b, a`: a + b.
-double LimitAt(const std::vector<Token>& tokens, size_t at) {
-    double rows = RowCount(tokens, at + 1, kUnknownLimit);
-    if (IsWord(tokens, at + 2, "offset") || IsMark(tokens, at + 2, ',')) {
-        rows += RowCount(tokens, at + 3, 0);
+/// `LIMIT a`, `LIMIT a OFFSET b`, `LIMIT b, a`.
+void ReadLimit(const std::vector<Token>& tokens, size_t at, TextFacts* facts) {
+    facts->limit = RowCount(tokens, at + 1, kUnknownLimit);
+    facts->offset = 0;
+    if (IsWord(tokens, at + 2, "offset")) {
+        facts->offset = RowCount(tokens, at + 3, 0);
+        facts->limit += facts->offset;
+    } else if (IsMark(tokens, at + 2, ',')) {
+        facts->offset = facts->limit;
+        facts->limit += RowCount(tokens, at + 3, kUnknownLimit);
     }
-    return rows;
 }
 
 std::string Unquoted(const Token& token) {
@@ -153,6 +157,17 @@ InList ListAt(const std::vector<Token>& tokens, size_t at) {
     return {};
 }
 
+/// x of `SELECT min(x) FROM …` or `SELECT max(t.x) FROM …`.
+std::string ExtremeColumn(const std::vector<Token>& tokens) {
+    if (!IsWord(tokens, 0, "select") || !(IsWord(tokens, 1, "min") || IsWord(tokens, 1, "max")) ||
+        !IsMark(tokens, 2, '(')) {
+        return "";
+    }
+    const size_t name = IsMark(tokens, 4, '.') ? 5 : 3;
+    const bool is_alone = IsMark(tokens, name + 1, ')') && IsWord(tokens, name + 2, "from");
+    return is_alone ? Unquoted(tokens[name]) : "";
+}
+
 }  // namespace
 
 TextFacts ScanText(std::string_view sql) {
@@ -160,6 +175,7 @@ TextFacts ScanText(std::string_view sql) {
                                                              "max",   "total", "group_concat"};
     TextFacts facts;
     const std::vector<Token> tokens = Tokens(sql);
+    facts.extreme_column = ExtremeColumn(tokens);
     for (size_t i = 0; i < tokens.size(); ++i) {
         if (tokens[i].kind != TokenKind::kWord) {
             continue;
@@ -167,7 +183,9 @@ TextFacts ScanText(std::string_view sql) {
         const std::string word = Lower(tokens[i].text);
         if (word == "limit") {
             facts.has_limit = true;
-            facts.limit = tokens[i].depth == 0 ? LimitAt(tokens, i) : facts.limit;
+            if (tokens[i].depth == 0) {
+                ReadLimit(tokens, i, &facts);
+            }
         } else if (word == "exists") {
             facts.has_exists = true;
         } else if (word == "in" && i > 0 && IsMark(tokens, i + 1, '(')) {
@@ -180,6 +198,25 @@ TextFacts ScanText(std::string_view sql) {
         }
     }
     return facts;
+}
+
+std::string RecordableText(std::string_view sql) {
+    std::string kept(sql);
+    const std::vector<Token> tokens = Tokens(sql);
+    for (size_t i = 1; i + 1 < tokens.size(); ++i) {
+        const auto begin = static_cast<size_t>(tokens[i].text.data() - sql.data());
+        const bool is_upsert = IsWord(tokens, i, "on") && IsWord(tokens, i + 1, "conflict");
+        if (tokens[i].depth == 0 && (is_upsert || IsWord(tokens, i, "returning"))) {
+            return kept.substr(0, begin);
+        }
+        if (IsWord(tokens, i, "indexed") && IsWord(tokens, i + 1, "by") && i + 2 < tokens.size()) {
+            const std::string_view last = tokens[i + 2].text;
+            const auto end = static_cast<size_t>(last.data() + last.size() - sql.data());
+            std::fill(kept.begin() + static_cast<std::ptrdiff_t>(begin),
+                      kept.begin() + static_cast<std::ptrdiff_t>(end), ' ');
+        }
+    }
+    return kept;
 }
 
 IndexText ScanIndex(std::string_view create_index) {

@@ -19,12 +19,18 @@ struct InList {
 struct TextFacts {
     bool has_limit = false;      // anywhere
     double limit = -1;           // the outermost LIMIT plus OFFSET, rows; < 0: none
+    double offset = 0;           // of that, the OFFSET
+    std::string extreme_column;  // `SELECT min(x) FROM …` or max: x in lower case; empty: not so
     bool has_aggregate = false;  // a built-in aggregate outside brackets
     bool has_exists = false;
     std::map<std::string, std::vector<InList>> in_lists;  // by lower-case column name
 };
 
 TextFacts ScanText(std::string_view sql);
+
+/// The text without what virtual tables refuse although it changes no search: RETURNING …, ON
+/// CONFLICT …, INDEXED BY x.
+std::string RecordableText(std::string_view sql);
 
 /// The parts of a CREATE INDEX text that no PRAGMA tells.
 struct IndexText {

@@ -10,6 +10,7 @@
 
 #include "analysis.h"
 #include "relations.h"
+#include "sql_text.h"
 #include "upkeep/base/text.h"
 #include "upkeep/capture/normalize.h"
 
@@ -118,13 +119,19 @@ Result<Statement> SqliteWhatIf::Analyse(std::string_view text) {
     for (const RelationId id : statement.written) {
         state.priced.indexes_on_written += static_cast<double>(relations_.at(id).shapes.size());
     }
-    // What virtual tables cannot serve (upsert, INDEXED BY) is planned but proposes nothing.
-    const Result<std::vector<Mention>> mentions = recorder().Record(state.text);
+    // What virtual tables cannot serve (MATCH) is planned but proposes nothing.
+    const Result<std::vector<Mention>> mentions = recorder().Record(RecordableText(state.text));
     if (mentions.ok()) {
         AddMentions(mentions.value(), &statement, &state);
     }
     for (const auto& [schema, table] : touched.value().tables) {
-        state.relations.push_back(relations_.Meet(schema, table));
+        const RelationId id = relations_.Meet(schema, table);
+        state.relations.push_back(id);
+        const bool is_used = std::any_of(statement.uses.begin(), statement.uses.end(),
+                                         [&](const auto& use) { return use.relation == id; });
+        if (!is_used) {
+            statement.uses.emplace_back().relation = id;  // so that the core knows of it
+        }
     }
     statements_.push_back(std::move(state));
     return statement;
@@ -145,6 +152,9 @@ void SqliteWhatIf::AddMentions(const std::vector<Mention>& mentions, Statement* 
             MakeUse(mention, priced, relation, id, state->priced.text.has_limit));
         for (const advisor::Predicate& predicate : statement->uses.back().predicates) {
             relations_.NeedDistinct(id, predicate.column);
+        }
+        for (const advisor::SortKey& key : statement->uses.back().order) {
+            relations_.NeedDistinct(id, key.column);
         }
         for (const int column : statement->uses.back().group) {
             relations_.NeedDistinct(id, column);

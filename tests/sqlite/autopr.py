@@ -11,48 +11,6 @@ import host
 FOLDER = pathlib.Path(__file__).parents[1] / "scenarios" / "autopr"
 Statement = collections.namedtuple("Statement", "name kind weight sql")
 
-# Tables and keys only: what keys_only.sqlite.sql leaves of profile `corrected`.
-TABLES = """
-CREATE TABLE workflows(id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT,
-  status TEXT NOT NULL DEFAULT 'active', config TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(config)),
-  created_by TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL) STRICT;
-CREATE TABLE workflow_executions(id TEXT NOT NULL PRIMARY KEY,
-  workflow_id TEXT NOT NULL REFERENCES workflows(id) ON DELETE CASCADE,
-  execution_id TEXT NOT NULL UNIQUE, status TEXT NOT NULL DEFAULT 'pending', started_at TEXT NOT NULL,
-  completed_at TEXT, result TEXT, error_message TEXT, retry_count INTEGER NOT NULL DEFAULT 0,
-  parent_execution_id TEXT REFERENCES workflow_executions(id), trigger_type TEXT,
-  trigger_data TEXT) STRICT;
-CREATE TABLE workflow_actions(id TEXT NOT NULL PRIMARY KEY,
-  workflow_id TEXT NOT NULL REFERENCES workflows(id) ON DELETE CASCADE, action_type TEXT NOT NULL,
-  action_name TEXT NOT NULL, config TEXT NOT NULL DEFAULT '{}', order_index INTEGER NOT NULL,
-  conditions TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-  UNIQUE (workflow_id, order_index)) STRICT;
-CREATE TABLE execution_logs(id TEXT NOT NULL PRIMARY KEY,
-  execution_id TEXT NOT NULL REFERENCES workflow_executions(id) ON DELETE CASCADE,
-  level TEXT NOT NULL, message TEXT NOT NULL, log_metadata TEXT,
-  action_id TEXT REFERENCES workflow_actions(id), step_name TEXT, created_at TEXT NOT NULL) STRICT;
-CREATE TABLE integrations(id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
-  config TEXT NOT NULL DEFAULT '{}', enabled INTEGER NOT NULL DEFAULT 1,
-  health_status TEXT NOT NULL DEFAULT 'unknown', last_health_check TEXT, credentials_encrypted TEXT,
-  created_at TEXT NOT NULL, updated_at TEXT NOT NULL) STRICT;
-CREATE TABLE integration_events(id TEXT NOT NULL PRIMARY KEY,
-  integration_id TEXT NOT NULL REFERENCES integrations(id) ON DELETE CASCADE, event_type TEXT NOT NULL,
-  event_id TEXT, payload TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'pending', processed_at TEXT,
-  error_message TEXT, retry_count INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL) STRICT;
-CREATE TABLE workflow_triggers(id TEXT NOT NULL PRIMARY KEY,
-  workflow_id TEXT NOT NULL REFERENCES workflows(id) ON DELETE CASCADE, trigger_type TEXT NOT NULL,
-  conditions TEXT NOT NULL DEFAULT '{}', enabled INTEGER NOT NULL DEFAULT 1,
-  created_at TEXT NOT NULL, updated_at TEXT NOT NULL) STRICT;
-CREATE TABLE allowed_commenters(id TEXT NOT NULL PRIMARY KEY, github_username TEXT NOT NULL UNIQUE,
-  github_user_id INTEGER, enabled INTEGER NOT NULL DEFAULT 1, added_by TEXT, notes TEXT,
-  last_comment_at TEXT, comment_count INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL) STRICT;
-CREATE TABLE comment_filter_settings(id TEXT NOT NULL PRIMARY KEY, enabled INTEGER NOT NULL DEFAULT 1,
-  auto_add_commenters INTEGER NOT NULL DEFAULT 0, auto_reply_enabled INTEGER NOT NULL DEFAULT 0,
-  auto_reply_message TEXT NOT NULL, whitelist_mode INTEGER NOT NULL DEFAULT 1,
-  created_at TEXT NOT NULL, updated_at TEXT NOT NULL) STRICT;
-"""
-
 # On purpose more, and odder, than anyone would create: the planner must have something to choose.
 CANDIDATES = [
     "workflows(status)", "workflows(status, created_at)", "workflows(created_at DESC, id DESC)",
@@ -91,7 +49,9 @@ CANDIDATES = [
 def create(path, scale):
     """A new database file with the scenario's rows and keys, not analysed; returns a connection."""
     db = host.connect(database=str(path), isolation_level=None)
-    db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + TABLES)
+    db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+    db.execute("SELECT * FROM upkeep_install_workflow_schema").fetchall()
+    db.executescript((FOLDER / "keys_only.sqlite.sql").read_text())
     db.execute("CREATE TEMP TABLE scenario_scale AS SELECT ? AS n", (scale,))
     db.executescript((FOLDER / "generate.sqlite.sql").read_text())
     db.execute("DROP TABLE scenario_scale")

@@ -5,6 +5,8 @@ import sqlite3
 
 BUILD = pathlib.Path(os.environ.get("UPKEEP_BUILD", "build")).resolve()
 
+UNDER_ASAN = os.environ.get("UPKEEP_UNDER_ASAN") == "1"  # slow: the long tests take less
+
 
 def connect(module="upkeep", database=":memory:", **options):
     """`module` is upkeep (the product) or upkeepguards (calls made for tests)."""

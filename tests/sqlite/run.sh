@@ -35,6 +35,7 @@ run() {
     if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1 ran=$((ran + 1)); fi
     if [ "$ran" -eq 0 ]; then bad=1 ran=1; fi
     [ "$bad" -eq 0 ] || cat "$log"
+    grep -oE 'measured: .*' "$log" >&2
     echo "$name: $((ran - bad)) passed, $bad failed" >&2
     passed=$((passed + ran - bad))
     failed=$((failed + bad))

@@ -29,6 +29,20 @@ expect "the session goes on after an error" '^after 1' \
 expect "errors at prepare have the text" 'needs the argument indexes' \
     ".load $build/upkeep" "SELECT * FROM upkeep_what_if('SELECT 1');"
 
+# A million rows: the advice is run as printed, and the planner then names its index.
+advice=$(mktemp)
+trap 'rm -f "$advice"' EXIT
+expect "the proposal is used once it is created" 'SEARCH orders USING INDEX idx_orders_customer ' \
+    ".load $build/upkeep" 'CREATE TABLE orders(id INTEGER PRIMARY KEY, customer INTEGER, note TEXT);' \
+    'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)' \
+    "INSERT INTO orders SELECT i, i * 7919 % 50021, 'note ' || i % 977 FROM n;" ".once $advice" \
+    "SELECT create_sql || ';' FROM upkeep_advise_indexes('SELECT * FROM orders WHERE customer = 5');" \
+    ".read $advice" 'EXPLAIN QUERY PLAN SELECT * FROM orders WHERE customer = 5;'
+expect "advice in a box" '^│ 1 +│ t +│ a = …; used by 1 statement +│$' ".load $build/upkeep" \
+    'CREATE TABLE t(a, b);' 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000)' \
+    'INSERT INTO t SELECT i % 500, i FROM n;' '.mode box' \
+    "SELECT rank, table_name, reason FROM upkeep_advise_indexes('SELECT * FROM t WHERE a = 1');"
+
 exported=$(nm -D --defined-only "$build/upkeep.so" | awk '{print $3}')
 if [ "$exported" = sqlite3_upkeep_init ]; then passed=$((passed + 1)); else
     failed=$((failed + 1))
