@@ -22,3 +22,8 @@ GRANT EXECUTE ON FUNCTION upkeep.connections(), upkeep.connection_summary(),
 GRANT EXECUTE ON FUNCTION upkeep.end_session(integer, text, boolean),
     upkeep.reap_sessions(interval, text, text, text, text, boolean, integer, boolean)
     TO pg_signal_backend;
+
+-- health
+GRANT SELECT ON upkeep.indexes, upkeep.index_findings, upkeep.unindexed_foreign_keys
+    TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.index_findings(), upkeep.unindexed_foreign_keys() TO pg_monitor;
