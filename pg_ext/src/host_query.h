@@ -21,7 +21,9 @@ struct HostRows {
 
     const char* At(int row, int column) const { return cells[row * columns + column]; }
     bool IsNull(int row, int column) const { return At(row, column) == nullptr; }
-    std::string Text(int row, int column) const { return IsNull(row, column) ? "" : At(row, column); }
+    std::string Text(int row, int column) const {
+        return IsNull(row, column) ? "" : At(row, column);
+    }
     bool Bool(int row, int column) const { return !IsNull(row, column) && *At(row, column) == 't'; }
     std::optional<int64_t> Integer(int row, int column) const;
     std::optional<double> Number(int row, int column) const;

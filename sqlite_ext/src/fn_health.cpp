@@ -1,7 +1,12 @@
 // SQLite's bodies for the health topic: indexes, checks, settings advice, sizes.
 // SPDX-License-Identifier: PostgreSQL
+#include <utility>
+#include <vector>
+
 #include "adapter.h"
+#include "health_probes.h"
 #include "index_inventory.h"
+#include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
 
 namespace upkeep::sqlite {
@@ -23,10 +28,21 @@ Result<void> UnindexedForeignKeysCall(sqlite3* db, const Arguments&, RowSink& ro
     return {};
 }
 
+Result<void> CheckHealthCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    const health::IndexInventory inventory = ReadInventory(db);
+    std::vector<health::Observation> seen = ProbeHealth(db, inventory);
+    for (health::Observation& one : health::ObserveIndexes(inventory)) {
+        seen.push_back(std::move(one));
+    }
+    health::CheckHealth(Hosts::kSqlite, seen, rows);
+    return {};
+}
+
 constexpr Body kBodies[] = {
     {.call = "indexes", .rows = IndexesCall},
     {.call = "index_findings", .rows = IndexFindingsCall},
     {.call = "unindexed_foreign_keys", .rows = UnindexedForeignKeysCall},
+    {.call = "check_health", .rows = CheckHealthCall},
 };
 
 }  // namespace

@@ -123,8 +123,8 @@ std::string Declared(const std::vector<CatalogColumn>& columns, std::string_view
 void ReadForeignKeys(sqlite3* db, const CatalogTable& table, int64_t table_id,
                      const std::vector<CatalogColumn>& columns,
                      std::vector<health::ForeignKeyFacts>* keys) {
-    Stmt rows(db, "PRAGMA " + Quoted(table.schema) + ".foreign_key_list(" + Quoted(table.name) +
-                      ")");
+    Stmt rows(db,
+              "PRAGMA " + Quoted(table.schema) + ".foreign_key_list(" + Quoted(table.name) + ")");
     int64_t last = -1;
     std::vector<health::ForeignKeyFacts> found;
     while (rows.Step()) {
@@ -145,9 +145,7 @@ void ReadForeignKeys(sqlite3* db, const CatalogTable& table, int64_t table_id,
     }
     for (health::ForeignKeyFacts& key : found) {
         const std::string& first = key.columns.front();
-        if (key.columns.size() == 1 && IsRowid(table, columns, first)) {
-            continue;
-        }
+        key.needs_no_index = key.columns.size() == 1 && IsRowid(table, columns, first);
         key.is_nullable = key.columns.size() == 1 && IsNullable(db, table, first);
         key.child_rows = EstimateRows(db, table);
         keys->push_back(std::move(key));

@@ -10,8 +10,7 @@ constexpr Column kIndexes[] = {
     {"schema_name", Type::kText, "schema (SQLite: attached database)"},
     {"table_name", Type::kText, "table"},
     {"index_name", Type::kText, "index"},
-    {"definition", Type::kText,
-     "CREATE INDEX statement (SQLite: NULL where a constraint made it)"},
+    {"definition", Type::kText, "CREATE INDEX statement (SQLite: NULL where a constraint made it)"},
     {"kind", Type::kText, "access method: btree, hash, gin, gist, brin, …"},
     {"is_unique", Type::kBool, "enforces uniqueness"},
     {"is_primary", Type::kBool, "of the primary key"},
@@ -20,11 +19,11 @@ constexpr Column kIndexes[] = {
     {"scans", Type::kBigint, "scans since counters_since_at (SQLite: NULL, it does not count)"},
     {"tuples_read", Type::kBigint, "entries returned by scans (SQLite: NULL)"},
     {"tuples_fetched", Type::kBigint, "live rows fetched by plain scans (SQLite: NULL)"},
-    {"size_bytes", Type::kBigint, "size; with its partitions for a partitioned index (SQLite: "
-                                  "NULL without dbstat)"},
+    {"size_bytes", Type::kBigint,
+     "size; with its partitions for a partitioned index (SQLite: "
+     "NULL without dbstat)"},
     {"last_used_at", Type::kTimestamp, "last scan (NULL before PostgreSQL 16 and in SQLite)"},
-    {"counters_since_at", Type::kTimestamp,
-     "the counters are at least this old (SQLite: NULL)"},
+    {"counters_since_at", Type::kTimestamp, "the counters are at least this old (SQLite: NULL)"},
 };
 
 constexpr Column kIndexFindings[] = {
@@ -52,6 +51,19 @@ constexpr Column kUnindexedForeignKeys[] = {
     {"undo_sql", Type::kText, "drops that index"},
 };
 
+constexpr Column kCheckHealth[] = {
+    {"section", Type::kText,
+     "connections, indexes, statements, monitoring, settings, storage, backup, workflows, "
+     "security"},
+    {"code", Type::kText, "stable name of the check"},
+    {"status", Type::kText,
+     "ok, warn, fail; unknown: no evidence; manual: cannot be seen from a database"},
+    {"title", Type::kText, "what was looked at"},
+    {"evidence", Type::kText, "what was found, with numbers and limits"},
+    {"advice", Type::kText, "what to do; NULL: nothing"},
+    {"fix_sql", Type::kText, "statements that mend it, one a line; NULL: none is safe to offer"},
+};
+
 constexpr TableFunction View(std::string_view name, std::string_view doc,
                              std::span<const Column> columns) {
     return {.name = name,
@@ -71,6 +83,15 @@ constexpr TableFunction kCalls[] = {
          kIndexFindings),
     View("unindexed_foreign_keys", "foreign keys that no index serves, worst first",
          kUnindexedForeignKeys),
+    {.name = "check_health",
+     .topic = "health",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "a production checklist with evidence; what cannot be known says so",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kCheckHealth},
 };
 
 }  // namespace

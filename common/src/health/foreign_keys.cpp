@@ -139,6 +139,7 @@ std::vector<UnindexedKey> FindUnindexedKeys(const IndexInventory& inventory) {
     std::vector<UnindexedKey> found;
     for (const ForeignKeyFacts& key : inventory.foreign_keys) {
         const bool is_served =
+            key.needs_no_index ||
             std::any_of(inventory.indexes.begin(), inventory.indexes.end(),
                         [&](const IndexDescription& index) { return Serves(index, key); });
         // Two constraints on the same columns need one index.

@@ -84,8 +84,8 @@ bool Covers(const IndexDescription& wide, const IndexDescription& narrow) {
         (!same_length && narrow.access_method != "btree") || !LeadsWith(wide, narrow)) {
         return false;
     }
-    if (narrow.is_unique && (!wide.is_unique || !same_length ||
-                             wide.nulls_not_distinct != narrow.nulls_not_distinct)) {
+    if (narrow.is_unique &&
+        (!wide.is_unique || !same_length || wide.nulls_not_distinct != narrow.nulls_not_distinct)) {
         return false;
     }
     return std::all_of(narrow.included.begin(), narrow.included.end(),
@@ -154,9 +154,8 @@ const IndexDescription* Replacement(const IndexInventory& inventory,
         if (wide.table_id != narrow.table_id || !Replaces(wide, narrow) || is_dropped(wide)) {
             continue;
         }
-        const bool is_better =
-            best == nullptr || wide.keys.size() < best->keys.size() ||
-            (wide.keys.size() == best->keys.size() && IsKept(wide, *best));
+        const bool is_better = best == nullptr || wide.keys.size() < best->keys.size() ||
+                               (wide.keys.size() == best->keys.size() && IsKept(wide, *best));
         best = is_better ? &wide : best;
     }
     return best;
@@ -172,8 +171,9 @@ void AddCovered(const IndexInventory& inventory, const IndexDescription& index,
     IndexFinding finding = Finding(index, is_same ? "duplicate" : "redundant_prefix",
                                    SeverityBySize(index.size_bytes));
     finding.covered_by = wide->name;
-    finding.evidence = KeyList(index) + (is_same ? " are the keys of " : " are the first keys of ") +
-                       wide->name + (is_same ? " too" : " " + KeyList(*wide)) +
+    finding.evidence = KeyList(index) +
+                       (is_same ? " are the keys of " : " are the first keys of ") + wide->name +
+                       (is_same ? " too" : " " + KeyList(*wide)) +
                        (wide->backs_constraint ? ", which backs a constraint" : "") + "; " +
                        ScansText(inventory, index);
     if (!is_same) {
@@ -220,9 +220,9 @@ void AddUnused(const IndexInventory& inventory, const IndexDescription& index,
 
 void AddStatistics(const TableStatistics& table, std::vector<IndexFinding>* findings) {
     const double changed = static_cast<double>(table.changed_rows.value_or(0));
-    const bool is_stale = table.has_statistics &&
-                          changed > kAnalyzeChangedRatio * static_cast<double>(table.rows) +
-                                        static_cast<double>(kAnalyzeMinRows);
+    const bool is_stale =
+        table.has_statistics && changed > kAnalyzeChangedRatio * static_cast<double>(table.rows) +
+                                              static_cast<double>(kAnalyzeMinRows);
     if (table.rows < kAnalyzeMinRows || (table.has_statistics && !is_stale)) {
         return;
     }
@@ -231,10 +231,9 @@ void AddStatistics(const TableStatistics& table, std::vector<IndexFinding>* find
     finding.severity = table.has_statistics ? "low" : "medium";
     finding.table_name = table.table_name;
     finding.evidence = "about " + std::to_string(table.rows) + " rows, " +
-                       (table.has_statistics
-                            ? std::to_string(table.changed_rows.value_or(0)) +
-                                  " added or changed since the last ANALYZE"
-                            : std::string("never analysed")) +
+                       (table.has_statistics ? std::to_string(table.changed_rows.value_or(0)) +
+                                                   " added or changed since the last ANALYZE"
+                                             : std::string("never analysed")) +
                        ": the planner guesses";
     finding.fix_sql = "ANALYZE " + table.table_sql;
     findings->push_back(std::move(finding));

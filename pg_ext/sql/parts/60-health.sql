@@ -53,3 +53,13 @@ COMMENT ON FUNCTION upkeep.unindexed_foreign_keys()
 CREATE VIEW upkeep.unindexed_foreign_keys AS SELECT * FROM upkeep.unindexed_foreign_keys();
 COMMENT ON VIEW upkeep.unindexed_foreign_keys
     IS 'foreign keys that no index serves, worst first';
+
+--| the checklist; every probe runs with the caller's rights, and what is refused says so
+--@ since: 0.1.0
+CREATE FUNCTION upkeep.check_health()
+    RETURNS TABLE (section text, code text, status text, title text, evidence text, advice text,
+        fix_sql text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 50 COST 100000
+    AS 'MODULE_PATHNAME', 'upkeep_check_health';
+COMMENT ON FUNCTION upkeep.check_health()
+    IS 'a production checklist with evidence; what cannot be known says so';

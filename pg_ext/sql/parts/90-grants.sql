@@ -26,4 +26,5 @@ GRANT EXECUTE ON FUNCTION upkeep.end_session(integer, text, boolean),
 -- health
 GRANT SELECT ON upkeep.indexes, upkeep.index_findings, upkeep.unindexed_foreign_keys
     TO pg_monitor;
-GRANT EXECUTE ON FUNCTION upkeep.index_findings(), upkeep.unindexed_foreign_keys() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.index_findings(), upkeep.unindexed_foreign_keys(),
+    upkeep.check_health() TO pg_monitor;

@@ -57,6 +57,7 @@ struct ForeignKeyFacts {
     std::optional<int64_t> child_rows;
     std::optional<int64_t> parent_deletes;  // since the counters began
     bool is_nullable = false;               // a single column that may be NULL
+    bool needs_no_index = false;            // the column is the rowid itself
     bool is_partitioned = false;            // the child: no CREATE INDEX CONCURRENTLY
 };
 
