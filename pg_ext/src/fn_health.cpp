@@ -6,6 +6,7 @@
 #include "adapter.h"
 #include "health_probes.h"
 #include "index_inventory.h"
+#include "settings_input.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
 
@@ -24,4 +25,10 @@ UPKEEP_ROWS(check_health) {
         seen.push_back(std::move(one));
     }
     upkeep::health::CheckHealth(upkeep::Hosts::kPostgres, seen, rows);
+}
+
+UPKEEP_ROWS(advise_settings) {
+    upkeep::health::SettingsInput input = upkeep::pg::ReadSettingsInput();
+    upkeep::health::TakeSettingsArguments(arguments, &input).OrThrow();
+    upkeep::health::AdviseSettings(input, rows);
 }

@@ -6,6 +6,8 @@
 #include "adapter.h"
 #include "health_probes.h"
 #include "index_inventory.h"
+#include "settings_input.h"
+#include "sizes.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
 
@@ -38,11 +40,33 @@ Result<void> CheckHealthCall(sqlite3* db, const Arguments&, RowSink& rows) {
     return {};
 }
 
+Result<void> AdviseSettingsCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+    health::SettingsInput input = ReadSettingsInput(db);
+    if (Result<void> taken = health::TakeSettingsArguments(arguments, &input); !taken.ok()) {
+        return taken;
+    }
+    health::AdviseSettings(input, rows);
+    return {};
+}
+
+Result<void> DatabaseStatsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    DatabaseStatRows(db, rows);
+    return {};
+}
+
+Result<void> TableSizesCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    TableSizeRows(db, rows);
+    return {};
+}
+
 constexpr Body kBodies[] = {
     {.call = "indexes", .rows = IndexesCall},
     {.call = "index_findings", .rows = IndexFindingsCall},
     {.call = "unindexed_foreign_keys", .rows = UnindexedForeignKeysCall},
     {.call = "check_health", .rows = CheckHealthCall},
+    {.call = "advise_settings", .rows = AdviseSettingsCall},
+    {.call = "database_stats", .rows = DatabaseStatsCall},
+    {.call = "table_sizes", .rows = TableSizesCall},
 };
 
 }  // namespace

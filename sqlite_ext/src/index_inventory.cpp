@@ -158,6 +158,10 @@ bool IsUserTable(const CatalogTable& table) {
     return table.kind == TableKind::kTable && !Lower(table.name).starts_with("sqlite_");
 }
 
+std::string ShownTable(const CatalogTable& table) {
+    return ShownName(table.schema, table.name);
+}
+
 std::optional<int64_t> HighestRowid(sqlite3* db, const CatalogTable& table) {
     if (table.is_without_rowid) {
         return std::nullopt;

@@ -19,6 +19,9 @@ inline constexpr int64_t kMeasuredBytes = int64_t{64} << 20;
 /// Is it a table of the user's own, with rows in this database?
 bool IsUserTable(const CatalogTable& table);
 
+/// Its name as a user writes it: quoted and qualified where needed.
+std::string ShownTable(const CatalogTable& table);
+
 /// Rows by sqlite_stat1, else by the highest rowid; none for a WITHOUT ROWID table never analysed.
 /// One descent of a B-tree at most. Throws Error.
 std::optional<int64_t> EstimateRows(sqlite3* db, const CatalogTable& table);

@@ -64,6 +64,65 @@ constexpr Column kCheckHealth[] = {
     {"fix_sql", Type::kText, "statements that mend it, one a line; NULL: none is safe to offer"},
 };
 
+constexpr Parameter kAdviseSettingsParameters[] = {
+    {"ram_bytes", Type::kBigint, "NULL", "memory; NULL: detected, control group limit included"},
+    {"cpus", Type::kInt, "NULL", "processors; NULL: detected"},
+    {"storage", Type::kText, "ssd", "ssd, san, hdd"},
+    {"workload", Type::kText, "oltp", "oltp, web, olap, mixed"},
+    {"max_connections", Type::kInt, "NULL", "NULL: the current setting (SQLite: not used)"},
+};
+
+constexpr Column kAdviseSettings[] = {
+    {"name", Type::kText, "setting (SQLite: PRAGMA)"},
+    {"current_value", Type::kText, "its value for this session, in `unit`"},
+    {"advised_value", Type::kText, "value to start with; NULL: something is not known"},
+    {"unit", Type::kText, "unit of both values; NULL: none"},
+    {"formula", Type::kText, "how the value comes about"},
+    {"evidence", Type::kText, "inputs and what was measured"},
+    {"needs_restart", Type::kBool, "takes effect at the next start only"},
+    {"confidence", Type::kText, "high, medium, low"},
+    {"set_sql", Type::kText,
+     "statements that set it, one a line; NULL: it is set already. PostgreSQL: then SELECT "
+     "pg_reload_conf()"},
+};
+
+constexpr Column kDatabaseStats[] = {
+    {"database_name", Type::kText, "database (SQLite: attached database)"},
+    {"active", Type::kInt, "sessions that run a statement (SQLite: NULL)"},
+    {"idle", Type::kInt, "idle sessions (SQLite: NULL)"},
+    {"idle_in_transaction", Type::kInt, "sessions idle in a transaction (SQLite: NULL)"},
+    {"max_connections", Type::kInt, "limit for ordinary roles (SQLite: NULL, there is none)"},
+    {"commits", Type::kBigint, "since counters_since_at (SQLite: NULL)"},
+    {"rollbacks", Type::kBigint, "since counters_since_at (SQLite: NULL)"},
+    {"transactions_per_second", Type::kFloat8, "average since counters_since_at (SQLite: NULL)"},
+    {"cache_hit_ratio", Type::kFloat8,
+     "block reads found in shared buffers (SQLite: pages, by this connection, all databases)"},
+    {"index_usage_ratio", Type::kFloat8,
+     "index scans of all scans, current database only (SQLite: NULL)"},
+    {"deadlocks", Type::kBigint, "since counters_since_at (SQLite: NULL)"},
+    {"temp_bytes", Type::kBigint, "written to temporary files (SQLite: NULL)"},
+    {"size_bytes", Type::kBigint, "size on disk; NULL: hidden from you"},
+    {"oldest_transaction_ms", Type::kFloat8, "age of the oldest open transaction (SQLite: NULL)"},
+    {"wraparound_ratio", Type::kFloat8, "transaction ids used of those there are (SQLite: NULL)"},
+    {"counters_since_at", Type::kTimestamp, "the counters are at least this old (SQLite: NULL)"},
+};
+
+constexpr Column kTableSizes[] = {
+    {"table_name", Type::kText, "table, qualified where needed"},
+    {"rows_estimate", Type::kBigint, "rows by statistics (SQLite: or by the highest rowid)"},
+    {"dead_rows", Type::kBigint, "rows that VACUUM can remove (SQLite: NULL)"},
+    {"table_bytes", Type::kBigint,
+     "the table itself (SQLite: measured by dbstat, which reads every page; else estimated)"},
+    {"index_bytes", Type::kBigint, "its indexes"},
+    {"toast_bytes", Type::kBigint, "values stored outside the rows (SQLite: NULL)"},
+    {"total_bytes", Type::kBigint, "all of it"},
+    {"bloat_ratio", Type::kFloat8,
+     "share of the table that is empty: estimated from average row widths; NULL: never analysed "
+     "(SQLite: measured; NULL: dbstat is not there and all sizes are estimates)"},
+    {"last_vacuum_at", Type::kTimestamp, "last VACUUM, by hand or autovacuum (SQLite: NULL)"},
+    {"last_analyze_at", Type::kTimestamp, "last ANALYZE, by hand or autovacuum (SQLite: NULL)"},
+};
+
 constexpr TableFunction View(std::string_view name, std::string_view doc,
                              std::span<const Column> columns) {
     return {.name = name,
@@ -92,6 +151,17 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = {},
      .columns = kCheckHealth},
+    {.name = "advise_settings",
+     .topic = "health",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "a start value for each setting that matters, with formula and evidence",
+     .since = "0.1.0",
+     .parameters = kAdviseSettingsParameters,
+     .columns = kAdviseSettings},
+    View("database_stats", "connections, traffic, cache and age of each database", kDatabaseStats),
+    View("table_sizes", "size, dead rows and bloat of each table", kTableSizes),
 };
 
 }  // namespace
