@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "sizes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -42,6 +43,11 @@ std::optional<std::map<std::string, Tree>> Measure(sqlite3* db, const std::strin
     return trees;
 }
 
+int64_t PageBytes(sqlite3* db, const std::string& schema) {
+    Stmt size(db, "PRAGMA " + Quoted(schema) + ".page_size");
+    return size.Step() ? size.Integer(0) : 0;
+}
+
 Sizes Measured(sqlite3* db, const CatalogTable& table, const std::map<std::string, Tree>& trees) {
     const auto tree = [&](const std::string& name) {
         const auto place = trees.find(Lower(name));
@@ -50,8 +56,11 @@ Sizes Measured(sqlite3* db, const CatalogTable& table, const std::map<std::strin
     Sizes sizes;
     const Tree own = tree(table.name);
     sizes.table = own.bytes;
+    // What whole pages would be left if the rows lay close together.
+    const int64_t page_bytes = std::max<int64_t>(PageBytes(db, table.schema), 1);
+    const int64_t needed = (own.bytes - own.unused + page_bytes - 1) / page_bytes * page_bytes;
     sizes.empty_ratio =
-        own.bytes == 0 ? 0 : static_cast<double>(own.unused) / static_cast<double>(own.bytes);
+        own.bytes == 0 ? 0 : 1 - static_cast<double>(needed) / static_cast<double>(own.bytes);
     for (const CatalogIndex& index : ReadIndexes(db, table.schema, table.name)) {
         sizes.indexes += tree(index.name).bytes;
     }
