@@ -1,11 +1,78 @@
-// SQLite's bodies for the health topic: checks, settings advice, sizes.
+// SQLite's bodies for the health topic: indexes, checks, settings advice, sizes.
 // SPDX-License-Identifier: PostgreSQL
+#include <utility>
+#include <vector>
+
 #include "adapter.h"
+#include "health_probes.h"
+#include "index_inventory.h"
+#include "settings_input.h"
+#include "sizes.h"
+#include "upkeep/health/checks.h"
+#include "upkeep/health/index_findings.h"
 
 namespace upkeep::sqlite {
 
-std::span<const Body> HealthBodies() {
+namespace {
+
+Result<void> IndexesCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    IndexRows(db, rows);
     return {};
+}
+
+Result<void> IndexFindingsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    health::IndexFindingRows(ReadInventory(db), rows);
+    return {};
+}
+
+Result<void> UnindexedForeignKeysCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    health::UnindexedKeyRows(ReadInventory(db), rows);
+    return {};
+}
+
+Result<void> CheckHealthCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    const health::IndexInventory inventory = ReadInventory(db);
+    std::vector<health::Observation> seen = ProbeHealth(db, inventory);
+    for (health::Observation& one : health::ObserveIndexes(inventory)) {
+        seen.push_back(std::move(one));
+    }
+    health::CheckHealth(Hosts::kSqlite, seen, rows);
+    return {};
+}
+
+Result<void> AdviseSettingsCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+    health::SettingsInput input = ReadSettingsInput(db);
+    if (Result<void> taken = health::TakeSettingsArguments(arguments, &input); !taken.ok()) {
+        return taken;
+    }
+    health::AdviseSettings(input, rows);
+    return {};
+}
+
+Result<void> DatabaseStatsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    DatabaseStatRows(db, rows);
+    return {};
+}
+
+Result<void> TableSizesCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    TableSizeRows(db, rows);
+    return {};
+}
+
+constexpr Body kBodies[] = {
+    {.call = "indexes", .rows = IndexesCall},
+    {.call = "index_findings", .rows = IndexFindingsCall},
+    {.call = "unindexed_foreign_keys", .rows = UnindexedForeignKeysCall},
+    {.call = "check_health", .rows = CheckHealthCall},
+    {.call = "advise_settings", .rows = AdviseSettingsCall},
+    {.call = "database_stats", .rows = DatabaseStatsCall},
+    {.call = "table_sizes", .rows = TableSizesCall},
+};
+
+}  // namespace
+
+std::span<const Body> HealthBodies() {
+    return kBodies;
 }
 
 }  // namespace upkeep::sqlite

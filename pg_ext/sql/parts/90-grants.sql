@@ -22,3 +22,10 @@ GRANT EXECUTE ON FUNCTION upkeep.connections(), upkeep.connection_summary(),
 GRANT EXECUTE ON FUNCTION upkeep.end_session(integer, text, boolean),
     upkeep.reap_sessions(interval, text, text, text, text, boolean, integer, boolean)
     TO pg_signal_backend;
+
+-- health
+GRANT SELECT ON upkeep.indexes, upkeep.index_findings, upkeep.unindexed_foreign_keys,
+    upkeep.database_stats, upkeep.table_sizes TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.index_findings(), upkeep.unindexed_foreign_keys(),
+    upkeep.check_health(),
+    upkeep.advise_settings(bigint, integer, text, text, integer) TO pg_monitor;

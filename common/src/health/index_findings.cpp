@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "upkeep/health/index_findings.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "format.h"
+
+namespace upkeep::health {
+
+namespace {
+
+// An index below this size is not worth a word about being unused.
+constexpr int64_t kUnusedMinBytes = 1 << 20;
+// Counters younger than this say nothing about weekly jobs: no DROP is offered.
+constexpr double kUnusedMinAgeS = 7 * 86400.0;
+// Statistics of smaller tables hardly change a plan.
+constexpr int64_t kAnalyzeMinRows = 1000;
+// Twice PostgreSQL's own autovacuum_analyze_scale_factor: autovacuum should have come by then.
+constexpr double kAnalyzeChangedRatio = 0.2;
+
+std::string SeverityBySize(std::optional<int64_t> bytes) {
+    struct Step {
+        int64_t bytes;
+        const char* severity;
+    };
+    static constexpr Step kSteps[] = {{int64_t{1} << 30, "high"}, {int64_t{16} << 20, "medium"}};
+    for (const Step& step : kSteps) {
+        if (bytes.value_or(0) >= step.bytes) {
+            return step.severity;
+        }
+    }
+    return "low";
+}
+
+/// May it be dropped if another index answers the same?
+bool IsDroppable(const IndexDescription& index) {
+    return !index.backs_constraint && !index.is_replica_identity && !index.is_partition_child;
+}
+
+bool SameOrder(const KeyPart& one, const KeyPart& other) {
+    return one.descending == other.descending && one.nulls_first == other.nulls_first;
+}
+
+bool OppositeOrder(const KeyPart& one, const KeyPart& other) {
+    return one.descending != other.descending && one.nulls_first != other.nulls_first;
+}
+
+/// Are the keys of `narrow` the first keys of `wide`, read forwards or backwards?
+bool LeadsWith(const IndexDescription& wide, const IndexDescription& narrow) {
+    if (wide.keys.size() < narrow.keys.size()) {
+        return false;
+    }
+    bool forwards = true;
+    bool backwards = narrow.access_method == "btree";
+    for (size_t i = 0; i < narrow.keys.size(); ++i) {
+        const KeyPart& one = wide.keys[i];
+        const KeyPart& other = narrow.keys[i];
+        if (one.expression != other.expression || one.collation != other.collation ||
+            one.opclass != other.opclass) {
+            return false;
+        }
+        forwards = forwards && SameOrder(one, other);
+        backwards = backwards && OppositeOrder(one, other);
+    }
+    return forwards || backwards;
+}
+
+bool HoldsColumn(const IndexDescription& index, const std::string& column) {
+    return std::find(index.included.begin(), index.included.end(), column) !=
+               index.included.end() ||
+           std::any_of(index.keys.begin(), index.keys.end(),
+                       [&](const KeyPart& key) { return key.expression == column; });
+}
+
+/// Does `wide` answer whatever `narrow` answers and enforce what it enforces?
+bool Covers(const IndexDescription& wide, const IndexDescription& narrow) {
+    const bool same_length = wide.keys.size() == narrow.keys.size();
+    if (wide.table_id != narrow.table_id || wide.access_method != narrow.access_method ||
+        wide.predicate != narrow.predicate || !wide.is_valid || narrow.keys.empty() ||
+        (!same_length && narrow.access_method != "btree") || !LeadsWith(wide, narrow)) {
+        return false;
+    }
+    if (narrow.is_unique &&
+        (!wide.is_unique || !same_length || wide.nulls_not_distinct != narrow.nulls_not_distinct)) {
+        return false;
+    }
+    return std::all_of(narrow.included.begin(), narrow.included.end(),
+                       [&](const std::string& column) { return HoldsColumn(wide, column); });
+}
+
+/// Of two indexes that cover each other: is `one` the one to keep?
+bool IsKept(const IndexDescription& one, const IndexDescription& other) {
+    if (IsDroppable(one) != IsDroppable(other)) {
+        return !IsDroppable(one);
+    }
+    if (one.is_unique != other.is_unique) {
+        return one.is_unique;
+    }
+    if (one.scans.value_or(0) != other.scans.value_or(0)) {
+        return one.scans.value_or(0) > other.scans.value_or(0);
+    }
+    return one.name < other.name;
+}
+
+/// Is there a reason to drop `narrow` as long as `wide` stays?
+bool Replaces(const IndexDescription& wide, const IndexDescription& narrow) {
+    return &wide != &narrow && IsDroppable(narrow) && narrow.is_valid && Covers(wide, narrow) &&
+           (!Covers(narrow, wide) || !IsDroppable(wide) || IsKept(wide, narrow));
+}
+
+std::string KeyList(const IndexDescription& index) {
+    std::string text;
+    for (const KeyPart& key : index.keys) {
+        text += (text.empty() ? "" : ", ") + key.expression + (key.descending ? " DESC" : "");
+    }
+    return "(" + text + ")" + (index.predicate.empty() ? "" : " WHERE " + index.predicate);
+}
+
+std::string ScansText(const IndexInventory& inventory, const IndexDescription& index) {
+    if (!index.scans) {
+        return "use is not counted";
+    }
+    const std::string age = inventory.counters_age_s
+                                ? "in " + AgeText(*inventory.counters_age_s) + " of counting"
+                                : "since the counters began, when is not known";
+    return std::to_string(*index.scans) + " scans " + age;
+}
+
+IndexFinding Finding(const IndexDescription& index, std::string code, std::string severity) {
+    IndexFinding finding;
+    finding.code = std::move(code);
+    finding.severity = std::move(severity);
+    finding.table_name = index.table_name;
+    finding.index_name = index.name;
+    finding.size_bytes = index.size_bytes;
+    finding.fix_sql = index.drop_sql;
+    finding.undo_sql = index.create_sql;
+    return finding;
+}
+
+/// The index that stays and answers instead: the one with the fewest keys, undroppable ones first.
+const IndexDescription* Replacement(const IndexInventory& inventory,
+                                    const IndexDescription& narrow) {
+    const auto is_dropped = [&](const IndexDescription& index) {
+        return std::any_of(inventory.indexes.begin(), inventory.indexes.end(),
+                           [&](const IndexDescription& wide) { return Replaces(wide, index); });
+    };
+    const IndexDescription* best = nullptr;
+    for (const IndexDescription& wide : inventory.indexes) {
+        if (wide.table_id != narrow.table_id || !Replaces(wide, narrow) || is_dropped(wide)) {
+            continue;
+        }
+        const bool is_better = best == nullptr || wide.keys.size() < best->keys.size() ||
+                               (wide.keys.size() == best->keys.size() && IsKept(wide, *best));
+        best = is_better ? &wide : best;
+    }
+    return best;
+}
+
+void AddCovered(const IndexInventory& inventory, const IndexDescription& index,
+                std::vector<IndexFinding>* findings) {
+    const IndexDescription* wide = Replacement(inventory, index);
+    if (wide == nullptr) {
+        return;
+    }
+    const bool is_same = wide->keys.size() == index.keys.size();
+    IndexFinding finding = Finding(index, is_same ? "duplicate" : "redundant_prefix",
+                                   SeverityBySize(index.size_bytes));
+    finding.covered_by = wide->name;
+    finding.evidence = KeyList(index) +
+                       (is_same ? " are the keys of " : " are the first keys of ") + wide->name +
+                       (is_same ? " too" : " " + KeyList(*wide)) +
+                       (wide->backs_constraint ? ", which backs a constraint" : "") + "; " +
+                       ScansText(inventory, index);
+    if (!is_same) {
+        finding.evidence += "; if it is much narrower it may still pay on a hot path";
+    }
+    findings->push_back(std::move(finding));
+}
+
+void AddInvalid(const IndexInventory&, const IndexDescription& index,
+                std::vector<IndexFinding>* findings) {
+    if (index.is_valid || index.is_being_built || index.is_partition_child) {
+        return;
+    }
+    IndexFinding finding = Finding(index, "invalid", "high");
+    finding.evidence =
+        "left behind by a CREATE or REINDEX CONCURRENTLY that did not end: no query uses it, "
+        "every write maintains it";
+    if (!IsDroppable(index)) {
+        finding.fix_sql.clear();
+        finding.undo_sql.clear();
+    }
+    findings->push_back(std::move(finding));
+}
+
+void AddUnused(const IndexInventory& inventory, const IndexDescription& index,
+               std::vector<IndexFinding>* findings) {
+    if (!index.is_valid || !IsDroppable(index) || index.is_unique || index.scans.value_or(1) != 0 ||
+        index.size_bytes.value_or(0) < kUnusedMinBytes) {
+        return;
+    }
+    const bool is_young = inventory.counters_age_s.value_or(0) < kUnusedMinAgeS;
+    IndexFinding finding = Finding(index, "unused", "info");
+    finding.evidence = "candidate: " + ScansText(inventory, index) +
+                       "; the index may be younger, standbys count for themselves, and a monthly "
+                       "job leaves no trace in less than a month";
+    if (is_young) {
+        finding.evidence += "; too early to drop it (counters under " + AgeText(kUnusedMinAgeS) +
+                            " old), so no fix is offered";
+        finding.fix_sql.clear();
+        finding.undo_sql.clear();
+    }
+    findings->push_back(std::move(finding));
+}
+
+void AddStatistics(const TableStatistics& table, std::vector<IndexFinding>* findings) {
+    const double changed = static_cast<double>(table.changed_rows.value_or(0));
+    const bool is_stale =
+        table.has_statistics && changed > kAnalyzeChangedRatio * static_cast<double>(table.rows) +
+                                              static_cast<double>(kAnalyzeMinRows);
+    if (table.rows < kAnalyzeMinRows || (table.has_statistics && !is_stale)) {
+        return;
+    }
+    IndexFinding finding;
+    finding.code = table.has_statistics ? "needs_analyze" : "never_analysed";
+    finding.severity = table.has_statistics ? "low" : "medium";
+    finding.table_name = table.table_name;
+    finding.evidence = "about " + std::to_string(table.rows) + " rows, " +
+                       (table.has_statistics ? std::to_string(table.changed_rows.value_or(0)) +
+                                                   " added or changed since the last ANALYZE"
+                                             : std::string("never analysed")) +
+                       ": the planner guesses";
+    finding.fix_sql = "ANALYZE " + table.table_sql;
+    findings->push_back(std::move(finding));
+}
+
+using Rule = void (*)(const IndexInventory&, const IndexDescription&, std::vector<IndexFinding>*);
+constexpr Rule kRules[] = {AddCovered, AddInvalid, AddUnused};
+
+Value TextOrNull(const std::string& text) {
+    return text.empty() ? Value() : Value(text);
+}
+
+Value IntegerOrNull(const std::optional<int64_t>& number) {
+    return number ? Value(*number) : Value();
+}
+
+}  // namespace
+
+std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory) {
+    std::vector<IndexFinding> findings;
+    for (const IndexDescription& index : inventory.indexes) {
+        const size_t before = findings.size();
+        for (const Rule& rule : kRules) {
+            if (findings.size() == before) {  // one finding an index: the first that applies
+                rule(inventory, index, &findings);
+            }
+        }
+    }
+    for (const TableStatistics& table : inventory.tables) {
+        AddStatistics(table, &findings);
+    }
+    std::sort(findings.begin(), findings.end(), [](const auto& one, const auto& other) {
+        return std::tie(one.code, one.table_name, one.index_name) <
+               std::tie(other.code, other.table_name, other.index_name);
+    });
+    return findings;
+}
+
+void IndexFindingRows(const IndexInventory& inventory, RowSink& rows) {
+    for (const IndexFinding& finding : FindIndexFindings(inventory)) {
+        rows.Add({finding.code, finding.severity, finding.table_name,
+                  TextOrNull(finding.index_name), IntegerOrNull(finding.size_bytes),
+                  finding.evidence, TextOrNull(finding.fix_sql), TextOrNull(finding.undo_sql),
+                  TextOrNull(finding.covered_by)});
+    }
+}
+
+void UnindexedKeyRows(const IndexInventory& inventory, RowSink& rows) {
+    for (const UnindexedKey& found : FindUnindexedKeys(inventory)) {
+        const ForeignKeyFacts& key = *found.key;
+        rows.Add({key.table_name, key.columns, key.referenced_table, IntegerOrNull(key.child_rows),
+                  IntegerOrNull(key.parent_deletes), found.severity, found.create_sql,
+                  found.undo_sql});
+    }
+}
+
+}  // namespace upkeep::health

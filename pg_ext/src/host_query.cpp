@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "host_query.h"
+
+#include <cstdlib>
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace upkeep::pg {
+
+namespace {
+
+/// Touches the server only. The search path is the caller's again afterwards, also on error: the
+/// (sub)transaction that ends takes the nest level with it.
+HostRows RunQuery(const char* sql) {
+    MemoryContext caller = CurrentMemoryContext;
+    const int level = NewGUCNestLevel();
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                      GUC_ACTION_SAVE, true, 0, false);
+    if (SPI_connect() != SPI_OK_CONNECT) {
+        elog(ERROR, "SPI_connect failed");
+    }
+    if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "a catalog query failed");
+    }
+    HostRows out;
+    out.rows = static_cast<int>(SPI_processed);
+    out.columns = SPI_tuptable->tupdesc->natts;
+    out.cells = static_cast<char**>(MemoryContextAllocZero(
+        caller, sizeof(char*) * (static_cast<size_t>(out.rows) * out.columns + 1)));
+    for (int row = 0; row < out.rows; ++row) {
+        CHECK_FOR_INTERRUPTS();
+        for (int column = 0; column < out.columns; ++column) {
+            const char* cell =
+                SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 1);
+            out.cells[row * out.columns + column] =
+                cell == nullptr ? nullptr : MemoryContextStrdup(caller, cell);
+        }
+    }
+    SPI_finish();
+    AtEOXact_GUC(true, level);
+    return out;
+}
+
+}  // namespace
+
+std::optional<int64_t> HostRows::Integer(int row, int column) const {
+    if (IsNull(row, column)) {
+        return std::nullopt;
+    }
+    return std::strtoll(At(row, column), nullptr, 10);
+}
+
+std::optional<double> HostRows::Number(int row, int column) const {
+    if (IsNull(row, column)) {
+        return std::nullopt;
+    }
+    return std::strtod(At(row, column), nullptr);
+}
+
+HostRows Query(const char* sql) {
+    return CallHost([sql] { return RunQuery(sql); });
+}
+
+Result<HostRows> TryQuery(const char* sql) {
+    return InSubtransaction([sql] { return RunQuery(sql); });
+}
+
+bool IsVisible(Oid relation) {
+    return CallHost([relation] { return RelationIsVisible(relation); });
+}
+
+}  // namespace upkeep::pg

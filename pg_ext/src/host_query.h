@@ -1,0 +1,41 @@
+// Rows of a catalog query as text, for facts that the core judges.
+// The query runs read-only with the caller's rights and search_path = pg_catalog, so that nobody's
+// operators come in between; cells are palloc'd in the caller's context.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "guard.h"
+#include "pg.h"
+
+namespace upkeep::pg {
+
+/// Plain data: nullptr is SQL NULL.
+struct HostRows {
+    char** cells = nullptr;
+    int rows = 0;
+    int columns = 0;
+
+    const char* At(int row, int column) const { return cells[row * columns + column]; }
+    bool IsNull(int row, int column) const { return At(row, column) == nullptr; }
+    std::string Text(int row, int column) const {
+        return IsNull(row, column) ? "" : At(row, column);
+    }
+    bool Bool(int row, int column) const { return !IsNull(row, column) && *At(row, column) == 't'; }
+    std::optional<int64_t> Integer(int row, int column) const;
+    std::optional<double> Number(int row, int column) const;
+};
+
+/// Throws HostError.
+HostRows Query(const char* sql);
+/// The same in a subtransaction: what the caller may not read is a value.
+/// Errors: kHost, kPermissionDenied, … with the server's text.
+Result<HostRows> TryQuery(const char* sql);
+
+/// `name` as the caller would write the relation: qualified only where search_path needs it.
+bool IsVisible(Oid relation);
+
+}  // namespace upkeep::pg

@@ -1,0 +1,12 @@
+// The caller's indexes, foreign keys and statistics, read from the catalogs for the core.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include "upkeep/health/index_facts.h"
+
+namespace upkeep::pg {
+
+/// All of the current database that is not the system's. Throws HostError.
+health::IndexInventory ReadInventory();
+
+}  // namespace upkeep::pg
