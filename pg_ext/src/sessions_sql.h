@@ -79,7 +79,9 @@ prepared AS (
              h.objsubid) IS NOT DISTINCT FROM
             (w.database, w.relation, w.page, w.tuple, w.transactionid, w.classid, w.objid,
              w.objsubid)
-    JOIN pg_prepared_xacts x ON h.virtualtransaction = '-1/' || x.transaction
+    JOIN locks own ON own.pid IS NULL AND own.granted AND own.locktype = 'transactionid'
+        AND own.virtualtransaction = h.virtualtransaction
+    JOIN pg_prepared_xacts x ON x.transaction = own.transactionid
     WHERE NOT w.granted)
 SELECT a.pid, a.leader_pid, a.datname, a.usename, a.application_name, host(a.client_addr),
     a.backend_type, a.state, a.wait_event, a.query, a.backend_type IS NOT NULL,

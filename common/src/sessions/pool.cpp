@@ -55,11 +55,20 @@ struct Plan {
     int64_t total() const { return pools * (pool_size + max_overflow); }
 };
 
+/// Whoever asks as a superuser asks for an application that, one hopes, is none.
+ConnectionLimits ForApplication(ConnectionLimits limits) {
+    if (limits.is_superuser) {
+        limits.is_superuser = false;
+        limits.role_limit.reset();
+    }
+    return limits;
+}
+
 Plan Work(const Asked& asked, const PoolFacts& facts) {
     Plan plan;
     plan.pools = asked.processes * asked.replicas;
     plan.pool_size = asked.threads;
-    plan.for_role = LimitForRole(facts.limits);
+    plan.for_role = LimitForRole(ForApplication(facts.limits));
     if (facts.is_file || !plan.for_role) {
         plan.max_overflow = facts.is_file ? 0 : asked.threads;
         return plan;
@@ -94,20 +103,16 @@ Value LimitText(const Plan& plan, const ConnectionLimits& limits) {
         return {};
     }
     const int64_t reserved = limits.superuser_reserved.value_or(0) + limits.reserved.value_or(0);
-    std::string text = S(plan.usable) + " = " + S(*plan.for_role) + " for this role (";
+    std::string text = S(plan.usable) + " = " + S(*plan.for_role) + " for the role (";
     text += "max_connections " + S(*limits.max_connections);
-    if (limits.is_superuser) {
-        text += ", a superuser";
-    } else {
-        text += " - " + S(reserved) + " reserved";
-        text += limits.role_limit ? ", role limit " + S(*limits.role_limit) : "";
-        text += limits.database_limit ? ", database limit " + S(*limits.database_limit) : "";
-    }
+    text += " - " + S(reserved) + " reserved";
+    text += limits.role_limit ? ", role limit " + S(*limits.role_limit) : "";
+    text += limits.database_limit ? ", database limit " + S(*limits.database_limit) : "";
     return text + ") - " + S(plan.headroom) + " headroom";
 }
 
 void SizeRows(const Asked& asked, const PoolFacts& facts, const Plan& plan, Rows& rows) {
-    const Value limit = LimitText(plan, facts.limits);
+    const Value limit = LimitText(plan, ForApplication(facts.limits));
     const char* verdict = !plan.fits ? "exceeds" : plan.is_limited ? "limited" : "ok";
     std::string formula = "min(threads " + S(asked.threads);
     if (plan.for_role) {
