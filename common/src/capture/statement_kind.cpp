@@ -76,16 +76,27 @@ Operation OperationOfWord(std::string_view word) {
     return Operation::kUtility;
 }
 
+/// Words after which a comma no longer separates tables.
+bool EndsList(std::string_view word) {
+    constexpr std::string_view kEnds[] = {"where", "group",  "order",  "limit",     "union",
+                                          "set",   "having", "window", "returning", "select"};
+    return std::find(std::begin(kEnds), std::end(kEnds), word) != std::end(kEnds);
+}
+
 /// Collects table names: state of one walk over the words.
 class TableFinder {
   public:
     void Take(std::string_view word) {
         if (word == "(" || word == ")") {
-            depth_ += word == "(" ? 1 : -1;
             Flush();
-            // `from (a join b)`; `from (select` is undone by the next word
-            expects_ = expects_ && word == "(";
-            in_list_ = in_list_ && word == ")" && depth_ == list_depth_;
+            if (word == "(") {  // `from (a join b)`; `from (select` is undone by the next word
+                lists_.push_back(expects_);
+            } else {
+                expects_ = false;
+                if (lists_.size() > 1) {
+                    lists_.pop_back();
+                }
+            }
             last_ = word;
             return;
         }
@@ -123,9 +134,8 @@ class TableFinder {
         if (word == "from" || word == "join" || word == "into" ||
             (word == "update" && last_ != "do" && last_ != "for")) {
             expects_ = true;
-            in_list_ = word == "from";
-            list_depth_ = depth_;
-        } else if (word == "," && in_list_ && depth_ == list_depth_) {
+            lists_.back() = lists_.back() || word == "from";
+        } else if (word == "," && lists_.back()) {
             expects_ = true;
         } else if (expects_ && (word == "or" || word == "only" || last_ == "or")) {
             // update or ignore t; from only t
@@ -135,8 +145,9 @@ class TableFinder {
             expects_ = false;
         } else {
             expects_ = false;
-            in_list_ = in_list_ && word != "where" && word != "group" && word != "order" &&
-                       word != "limit" && word != "union" && word != "set" && word != "returning";
+            if (EndsList(word)) {
+                lists_.back() = false;
+            }
         }
     }
 
@@ -151,10 +162,8 @@ class TableFinder {
     std::vector<std::string> aliases_;
     std::string name_;
     std::string_view last_;
-    int depth_ = 0;
-    int list_depth_ = 0;
-    bool expects_ = false;  // a table name may come next
-    bool in_list_ = false;  // between FROM and WHERE: a comma brings another one
+    bool expects_ = false;               // a table name may come next
+    std::vector<char> lists_ = {false};  // per depth: after FROM, a comma brings another table
 };
 
 }  // namespace

@@ -7,7 +7,8 @@ namespace upkeep::capture {
 
 namespace {
 
-constexpr int kEvictionsForOneText = 64;
+constexpr int kEvictionsForOneText = 300;  // one of 64 kB takes 261 chunks
+constexpr uint32_t kLooksPerTouch = 64;
 
 uint64_t HashOfText(uint32_t database, int64_t fingerprint) {
     return Mix(static_cast<uint64_t>(fingerprint) ^ Mix(database + 1ULL));
@@ -42,6 +43,22 @@ bool TextTable::Touch(uint32_t database, int64_t fingerprint) {
     }
     Bump(At(found.record).touches, 1);
     Unpin(found);
+    return true;
+}
+
+bool TextTable::Knows(TextCache& cache, uint32_t database, int64_t fingerprint) {
+    const uint64_t hash = HashOfText(database, fingerprint);
+    TextCache::Entry& entry = cache.entries[hash % TextCache::kEntries];
+    if (entry.hash == hash && Holds(entry.ref) && ++entry.looks % kLooksPerTouch != 0) {
+        return true;
+    }
+    const SlotRef found = FindText(database, fingerprint);
+    if (!found) {
+        return false;
+    }
+    Bump(At(found.record).touches, 1);
+    Unpin(found);
+    entry = {.hash = hash, .ref = found, .looks = 0};
     return true;
 }
 

@@ -78,7 +78,8 @@ class SlotMap {
   public:
     static constexpr uint32_t kWindow = 16;
     static constexpr uint32_t kSample = 8;
-    static constexpr uint32_t kRounds = 8;
+    static constexpr uint64_t kStride = 2654435761;  // a prime: visits all, neighbours apart
+    static constexpr uint32_t kRounds = 64;  // most of them only where few records are in use
 
     SlotMap(SlotMapHeader* header, uint64_t* index, Record* records)
         : header_(header), index_(index), records_(records) {
@@ -114,6 +115,15 @@ class SlotMap {
             }
         }
         return false;
+    }
+
+    /// Is it still there? A look, no pin.
+    bool Holds(SlotRef ref) const {
+        if (ref.record >= header_->capacity) {
+            return false;
+        }
+        const uint64_t seen = Get(records_[ref.record].head.state, std::memory_order_acquire);
+        return CanPin(seen) && Generation(seen) == ref.generation;
     }
 
     /// Pins whatever lives there now.
@@ -299,7 +309,7 @@ class SlotMap {
             uint32_t coldest = FreeList::kNone;
             uint64_t least = UINT64_MAX;
             for (uint32_t i = 0; i < kSample; ++i) {
-                const auto record = static_cast<uint32_t>((from + i) % header_->capacity);
+                const auto record = static_cast<uint32_t>((from + i) * kStride % header_->capacity);
                 const uint64_t state = Get(records_[record].head.state);
                 if (!CanPin(state) || (state & kPins) != 0) {
                     continue;

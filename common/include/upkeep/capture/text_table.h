@@ -42,6 +42,17 @@ struct TextHeader {
     uint32_t reserved = 0;
 };
 
+/// The caller's own memory of which texts are there; one per backend or connection, never shared.
+struct TextCache {
+    static constexpr uint32_t kEntries = 512;
+    struct Entry {
+        uint64_t hash = 0;
+        SlotRef ref;
+        uint32_t looks = 0;
+    };
+    Entry entries[kEntries];
+};
+
 class TextTable : public SlotMap<TextTable, TextRecord> {
   public:
     TextTable(TextHeader* header, uint64_t* index, TextRecord* records, TextChunk* chunks)
@@ -51,6 +62,8 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
 
     /// Is the text there? Counts as a use of it.
     bool Touch(uint32_t database, int64_t fingerprint);
+    /// The same, mostly answered from the cache; every 64th time it counts as a use.
+    bool Knows(TextCache& cache, uint32_t database, int64_t fingerprint);
     /// Keeps `text` unless it is there already. False: no room; counted in NotKept().
     bool Keep(uint32_t database, int64_t fingerprint, std::string_view text);
     std::optional<std::string> Read(uint32_t database, int64_t fingerprint);
