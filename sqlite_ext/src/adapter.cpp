@@ -110,7 +110,8 @@ Aggregate& StateOf(sqlite3_context* context) {
         throw std::bad_alloc();
     }
     if (state->made == nullptr) {
-        state->made = static_cast<const AggregateCall*>(sqlite3_user_data(context))->make().release();
+        state->made =
+            static_cast<const AggregateCall*>(sqlite3_user_data(context))->make().release();
     }
     return *state->made;
 }

@@ -19,8 +19,7 @@ constexpr double kLeastStuckMs = 60'000;
 constexpr double kNoHistoryMs = 3'600'000;
 
 std::optional<std::string> TextOrNone(const Arguments& arguments, std::string_view parameter) {
-    return arguments.IsNull(parameter) ? std::nullopt
-                                       : std::optional(arguments.Text(parameter));
+    return arguments.IsNull(parameter) ? std::nullopt : std::optional(arguments.Text(parameter));
 }
 
 /// One digit behind the point.
@@ -35,12 +34,11 @@ std::string ReasonOf(const LiveExecution& execution, double running_ms, const Sk
     const std::string days = std::to_string(kHistoryDays);
     if (history == nullptr || history->count() < kLeastHistory) {
         const uint64_t known = history == nullptr ? 0 : history->count();
-        return running_ms > kNoHistoryMs
-                   ? since + "; no expectation: " + std::to_string(known) +
-                         " completed executions of this workflow in " + days + " days, " +
-                         std::to_string(kLeastHistory) +
-                         " are needed, so anything above 1 h is shown"
-                   : "";
+        return running_ms > kNoHistoryMs ? since + "; no expectation: " + std::to_string(known) +
+                                               " completed executions of this workflow in " + days +
+                                               " days, " + std::to_string(kLeastHistory) +
+                                               " are needed, so anything above 1 h is shown"
+                                         : "";
     }
     const double expected = history->QuantileMs(0.99);
     if (running_ms <= std::max(kTooLong * expected, kLeastStuckMs)) {
@@ -151,8 +149,8 @@ std::string LogsJson(const std::vector<LogLine>& lines) {
         out += ",\"level\":" + JsonText(line.level);
         out += ",\"message\":" + JsonText(line.message);
         out += ",\"step_name\":" + JsonText(line.step_name);
-        out += ",\"metadata\":" + (line.metadata_is_text ? JsonText(line.metadata)
-                                                         : line.metadata.value_or("null"));
+        out += ",\"metadata\":" +
+               (line.metadata_is_text ? JsonText(line.metadata) : line.metadata.value_or("null"));
         out += "}";
     }
     return out + "]";

@@ -93,10 +93,10 @@ Error Damaged() {
 
 Result<double> MicrosOfValue(double milliseconds) {
     if (!(milliseconds >= 0 && milliseconds <= kMaxMicroseconds / 1000)) {  // NaN too
-        return Error(Code::kInvalidArgument,
-                     "a sketch holds numbers from 0 to 144115188075855, not " +
-                         std::to_string(milliseconds),
-                     "leave other values out with FILTER (WHERE …)");
+        return Error(
+            Code::kInvalidArgument,
+            "a sketch holds numbers from 0 to 144115188075855, not " + std::to_string(milliseconds),
+            "leave other values out with FILTER (WHERE …)");
     }
     return std::nearbyint(milliseconds * 1e6) / 1e3;
 }
@@ -110,16 +110,26 @@ void AddTo(SketchParts* parts, double microseconds) noexcept {
 
 void TakeFrom(SketchParts* parts, double microseconds) noexcept {
     const double clamped = Clamped(microseconds);
-    BucketCount* entry = Find(*parts, BucketOfMicros(clamped));
-    if (entry == parts->buckets + parts->used || entry->bucket != BucketOfMicros(clamped)) {
-        return;  // never added
+    BucketCount one = {BucketOfMicros(clamped), 1};
+    UnmergeFrom(parts, {1, WholeMicros(clamped), &one, 1, 1});
+}
+
+void UnmergeFrom(SketchParts* parts, const SketchParts& other) noexcept {
+    for (uint32_t i = 0; i < other.used; ++i) {
+        const BucketCount& gone = other.buckets[i];
+        BucketCount* entry = Find(*parts, gone.bucket);
+        if (entry == parts->buckets + parts->used || entry->bucket != gone.bucket ||
+            entry->count < gone.count) {
+            continue;  // never added
+        }
+        parts->count -= gone.count;
+        entry->count -= gone.count;
+        if (entry->count == 0) {
+            std::move(entry + 1, parts->buckets + parts->used, entry);
+            --parts->used;
+        }
     }
-    --parts->count;
-    parts->sum_us -= WholeMicros(clamped);
-    if (--entry->count == 0) {
-        std::move(entry + 1, parts->buckets + parts->used, entry);
-        --parts->used;
-    }
+    parts->sum_us -= std::min(parts->sum_us, other.sum_us);
 }
 
 bool MergeInto(SketchParts* parts, const SketchParts& other) noexcept {

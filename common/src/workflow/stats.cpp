@@ -19,9 +19,12 @@ struct GroupWord {
     GroupBy group_by;
 };
 constexpr GroupWord kGroupWords[] = {
-    {"workflow", GroupBy::kWorkflow}, {"status", GroupBy::kStatus},
-    {"trigger_type", GroupBy::kTriggerType}, {"hour", GroupBy::kHour},
-    {"day", GroupBy::kDay}, {"all", GroupBy::kAll},
+    {"workflow", GroupBy::kWorkflow},
+    {"status", GroupBy::kStatus},
+    {"trigger_type", GroupBy::kTriggerType},
+    {"hour", GroupBy::kHour},
+    {"day", GroupBy::kDay},
+    {"all", GroupBy::kAll},
 };
 
 Result<Timestamp> FiniteTime(const Arguments& arguments, std::string_view parameter) {
@@ -76,8 +79,7 @@ bool IsTimeBucket(GroupBy group_by) {
 /// `2024-01-31T08:00:00Z`, `2024-01-31`
 std::string BucketName(GroupBy group_by, Timestamp bucket) {
     const std::string day = FormatDay(bucket);
-    return group_by == GroupBy::kDay ? day
-                                     : day + FormatTime(bucket).substr(day.size(), 9) + "Z";
+    return group_by == GroupBy::kDay ? day : day + FormatTime(bucket).substr(day.size(), 9) + "Z";
 }
 
 /// Map entries in the order of their keys.
@@ -152,8 +154,8 @@ Result<StatsRequest> ParseStatsRequest(const Arguments& arguments) {
 }
 
 double DurationOf(Timestamp started_at, Timestamp completed_at) {
-    return std::max(0.0, static_cast<double>(completed_at.unix_us) -
-                             static_cast<double>(started_at.unix_us));
+    return std::max(
+        0.0, static_cast<double>(completed_at.unix_us) - static_cast<double>(started_at.unix_us));
 }
 
 StatsBuilder::Group& StatsBuilder::Find(std::optional<std::string_view> key,
@@ -225,8 +227,8 @@ Row StatsBuilder::RowOf(const std::optional<std::string>& key, std::optional<Tim
     const auto count = [&](Status status) { return group.by_status[static_cast<size_t>(status)]; };
     const uint64_t finished = count(Status::kCompleted) + count(Status::kFailed) +
                               count(Status::kTimeout) + count(Status::kCancelled);
-    const double hours = static_cast<double>(until.unix_us - from.unix_us) /
-                         static_cast<double>(kMicrosPerHour);
+    const double hours =
+        static_cast<double>(until.unix_us - from.unix_us) / static_cast<double>(kMicrosPerHour);
 
     Row row = {TextOrNull(key), Integer(group.total)};
     for (const uint64_t number : group.by_status) {

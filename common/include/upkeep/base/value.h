@@ -37,7 +37,8 @@ struct Timestamp {
     friend bool operator==(const Timestamp&, const Timestamp&) = default;
 };
 
-/// `-infinity` and `infinity`, which PostgreSQL knows: compared like numbers, never calculated with.
+/// `-infinity` and `infinity`, which PostgreSQL knows: compared like numbers, never calculated
+/// with.
 inline constexpr Timestamp kTimeBefore{std::numeric_limits<int64_t>::min()};
 inline constexpr Timestamp kTimeForever{std::numeric_limits<int64_t>::max()};
 

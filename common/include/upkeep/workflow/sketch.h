@@ -5,9 +5,9 @@
 // The gap of the first pair is its bucket, of the others bucket - previous bucket (>= 1); every
 // count >= 1; `count` is the sum of the pairs' counts.
 //
-// Two forms: Sketch owns its memory; SketchParts is plain data in memory of the host, for PostgreSQL,
-// whose aggregates keep their state in a memory context.
-// SPDX-License-Identifier: PostgreSQL
+// Two forms: Sketch owns its memory; SketchParts is plain data in memory of the host, for
+// PostgreSQL, whose aggregates keep their state in a memory context. SPDX-License-Identifier:
+// PostgreSQL
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@
 namespace upkeep::workflow {
 
 /// The microseconds of a value as the SQL aggregate takes it: milliseconds, or any other unit that
-/// comes back from sketch_quantile as it went in. Rounded to a nanosecond (a millionth of the unit).
-/// Errors: kInvalidArgument (negative, NaN, above 2^57 microseconds).
+/// comes back from sketch_quantile as it went in. Rounded to a nanosecond (a millionth of the
+/// unit). Errors: kInvalidArgument (negative, NaN, above 2^57 microseconds).
 Result<double> MicrosOfValue(double milliseconds);
 
 /// A sketch as plain data. `room` entries are allocated; whoever adds to it makes room first.
@@ -41,6 +41,8 @@ void TakeFrom(SketchParts* parts, double microseconds) noexcept;
 /// Adds `other`. Needs room for all of its entries. false: more members than a bigint counts;
 /// `parts` is unchanged.
 bool MergeInto(SketchParts* parts, const SketchParts& other) noexcept;
+/// Takes away the members of a sketch that was added before.
+void UnmergeFrom(SketchParts* parts, const SketchParts& other) noexcept;
 
 class Sketch {
   public:
@@ -48,8 +50,8 @@ class Sketch {
     void Add(double microseconds);
     /// Takes away one duration that was added before.
     void Remove(double microseconds);
-    /// Adds the members of another sketch: exact, in any order. Throws Error (kInvalidArgument) when
-    /// there are more than a bigint counts.
+    /// Adds the members of another sketch: exact, in any order. Throws Error (kInvalidArgument)
+    /// when there are more than a bigint counts.
     void Merge(const Sketch& other);
     /// Takes away members that were added before. Errors: kInvalidArgument if they were not.
     Result<void> Subtract(const Sketch& other);

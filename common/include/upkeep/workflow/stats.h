@@ -3,14 +3,14 @@
 // sketch merges exactly.
 //
 //   SQLite      one Add() for each row of the window                     ┐
-//   PostgreSQL  one AddPart() for each (group, status) of a parallel     ├─▶ Finish(): one row a group
+//   PostgreSQL  one AddPart() for each (group, status) of a parallel     ├─▶ Finish(): one row a
+//   group
 //               GROUP BY with percentile_sketch                          ┘
 //
-// Meaning: an execution belongs to the window by started_at (since <= started_at < until); durations
-// are completed_at - started_at, of `completed` executions only unless grouped by status; one that
-// ends before it starts took 0. Hours and days are UTC.
-// Not for: finding tables and columns, which is the host's.
-// SPDX-License-Identifier: PostgreSQL
+// Meaning: an execution belongs to the window by started_at (since <= started_at < until);
+// durations are completed_at - started_at, of `completed` executions only unless grouped by status;
+// one that ends before it starts took 0. Hours and days are UTC. Not for: finding tables and
+// columns, which is the host's. SPDX-License-Identifier: PostgreSQL
 #pragma once
 
 #include <array>
