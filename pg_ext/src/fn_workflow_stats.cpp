@@ -10,7 +10,6 @@
 
 namespace {
 
-using upkeep::Timestamp;
 using upkeep::Value;
 using upkeep::pg::ReadRows;
 using upkeep::pg::Rows;
@@ -109,7 +108,7 @@ UPKEEP_ROWS(workflow_stats) {
                          .status = read.TextOrNone(i, 1),
                          .total = static_cast<uint64_t>(read.Integer(i, 2)),
                          .retries = read.Integer(i, 3),
-                         .last_started_at = Timestamp{read.Integer(i, 4)},
+                         .last_started_at = upkeep::Timestamp{read.Integer(i, 4)},
                          .last_completed_at = read.TimeOrNone(i, 5),
                          .durations = SketchCell(read, i, 6)});
     }
@@ -123,7 +122,7 @@ UPKEEP_ROWS(active_workflows) {
     executions.Require({"workflow_id", "status", "started_at"});
     const std::string in_window = executions.TimeCompared("e", "started_at", ">=", "$1") + " AND " +
                                   executions.TimeCompared("e", "started_at", "<", "$2");
-    const Timestamp now = upkeep::pg::StatementTime();
+    const upkeep::Timestamp now = upkeep::pg::StatementTime();
     const Rows read = ReadRows(
         "SELECT " + workflows.Text("w", "id") + ", " + workflows.Text("w", "name") + ", " +
             workflows.Text("w", "status") + ", " + workflows.Time("w", "created_at") +
@@ -136,7 +135,7 @@ UPKEEP_ROWS(active_workflows) {
             " AS e GROUP BY e.workflow_id) AS s ON " +
             Same(executions.Column("s", "workflow_id"), workflows.Column("w", "id")) + " WHERE " +
             workflows.Equals("w", "status", "active") + " ORDER BY w.created_at DESC, w.id DESC",
-        {Timestamp{now.unix_us - upkeep::kMicrosPerDay}, now});
+        {upkeep::Timestamp{now.unix_us - upkeep::kMicrosPerDay}, now});
     for (int i = 0; i < read.size(); ++i) {
         rows.Add({read.TextValue(i, 0), read.TextValue(i, 1), read.TextValue(i, 2),
                   read.TimeValue(i, 3), read.IntegerValue(i, 4), read.IntegerValue(i, 5),
@@ -234,8 +233,8 @@ UPKEEP_ROWS(recent_executions) {
             table.name() + " AS e WHERE " + RecentCondition(table, request) +
             " ORDER BY e.started_at DESC, e.id DESC LIMIT " + std::to_string(request.page_size) +
             ") AS p" + logs.join + " ORDER BY p.started_at DESC, p.id DESC",
-        request.before_started_at ? std::vector<Timestamp>{*request.before_started_at}
-                                  : std::vector<Timestamp>{});
+        request.before_started_at ? std::vector<upkeep::Timestamp>{*request.before_started_at}
+                                  : std::vector<upkeep::Timestamp>{});
     for (int i = 0; i < read.size(); ++i) {
         rows.Add({read.TextValue(i, 0), read.TextValue(i, 1), read.TextValue(i, 2),
                   read.TextValue(i, 3), read.TimeValue(i, 4), read.TimeValue(i, 5),
@@ -340,10 +339,11 @@ UPKEEP_ROWS(stuck_executions) {
                         .workflow_id = std::string(read.Text(i, 1)),
                         .workflow_name = Owned(read.TextOrNone(i, 2)),
                         .status = std::string(read.Text(i, 3)),
-                        .started_at = Timestamp{read.Integer(i, 4)}});
+                        .started_at = upkeep::Timestamp{read.Integer(i, 4)}});
     }
-    const Timestamp now = upkeep::pg::StatementTime();
-    const Timestamp from = {now.unix_us - upkeep::workflow::kHistoryDays * upkeep::kMicrosPerDay};
+    const upkeep::Timestamp now = upkeep::pg::StatementTime();
+    const upkeep::Timestamp from = {now.unix_us -
+                                    upkeep::workflow::kHistoryDays * upkeep::kMicrosPerDay};
     std::vector<upkeep::workflow::WorkflowHistory> histories;
     if (!live.empty()) {
         const Rows done = ReadRows(
@@ -389,7 +389,7 @@ UPKEEP_ROWS(integration_stats) {
                          .event_type = Owned(read.TextOrNone(i, 1)),
                          .status = Owned(read.TextOrNone(i, 2)),
                          .total = static_cast<uint64_t>(read.Integer(i, 3)),
-                         .first_created_at = Timestamp{read.Integer(i, 4)},
+                         .first_created_at = upkeep::Timestamp{read.Integer(i, 4)},
                          .durations = SketchCell(read, i, 5)});
     }
     builder.Finish(upkeep::pg::StatementTime(), rows);
