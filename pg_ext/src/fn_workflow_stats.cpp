@@ -82,11 +82,11 @@ std::optional<std::string> Owned(std::optional<std::string_view> text) {
     return text ? std::optional<std::string>(*text) : std::nullopt;
 }
 
-/// Milliseconds from one time to the other, as SQL.
+/// Milliseconds from one time to the other, exact to the microsecond, as SQL.
 std::string MillisecondsBetween(const std::string& start, const std::string& end) {
     return "CASE WHEN pg_catalog.isfinite(" + end + ") AND pg_catalog.isfinite(" + start +
-           ") THEN pg_catalog.date_part('epoch', " + end + " OPERATOR(pg_catalog.-) " + start +
-           ") OPERATOR(pg_catalog.*) 1000::pg_catalog.float8 END";
+           ") THEN (pg_catalog.extract('epoch', " + end + " OPERATOR(pg_catalog.-) " + start +
+           ") OPERATOR(pg_catalog.*) 1000)::pg_catalog.float8 END";
 }
 
 }  // namespace
@@ -157,7 +157,7 @@ std::string WorkflowId(const std::string& id_or_name) {
     const Rows read =
         ReadRows("SELECT " + workflows->Text("w", "id") + " FROM " + workflows->name() +
                  " AS w WHERE " + by_id + " OR " + workflows->Equals("w", "name", id_or_name) +
-                 " ORDER BY " + by_id + " DESC LIMIT 1");
+                 " ORDER BY (" + by_id + ") IS TRUE DESC LIMIT 1");
     if (read.size() == 0) {
         throw upkeep::Error(upkeep::Code::kNotFound,
                             "no workflow has the id or name \"" + id_or_name + "\"",
