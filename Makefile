@@ -49,7 +49,7 @@ installcheck: pg ## pg_regress on a throw-away cluster
 check-pgtap: pg  ## pgTAP on a throw-away cluster
 	@bash tests/pgtap/run.sh
 
-check-postgres: pg ## oracles and processes against a real server
+check-postgres: pg sqlite ## oracles and processes against a real server
 	@bash tests/pg/run.sh
 
 check-parity: sqlite pg ## the registered calls against both hosts' catalogs and tests/spec

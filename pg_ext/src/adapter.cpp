@@ -8,8 +8,6 @@ namespace upkeep::pg {
 
 namespace {
 
-constexpr int64_t kPostgresEpochUs = 946684800LL * 1000000;  // 2000-01-01 since 1970-01-01, UTC
-
 // --- arguments ---------------------------------------------------------------------------------
 
 /// One array argument taken apart, in palloc memory.
@@ -94,7 +92,9 @@ Value ToValue(const Parameter& parameter, Datum datum) {
         case Type::kInterval:
             return Milliseconds(parameter, datum);
         case Type::kTimestamp:
-            return Timestamp{DatumGetTimestampTz(datum) + kPostgresEpochUs};
+            return FromTimestampTz(DatumGetTimestampTz(datum));
+        case Type::kSketch:
+            return Bytes{TextOf(datum)};  // a varlena like text
         case Type::kRegclass:
             return CStringOf(
                 CallHost([=] { return DatumGetCString(DirectFunctionCall1(regclassout, datum)); }));
@@ -209,7 +209,7 @@ Datum ToDatum(const Column& column, const Value& value) {
             break;
         case Type::kTimestamp:
             if (const auto* at = std::get_if<Timestamp>(&value)) {
-                return TimestampTzGetDatum(at->unix_us - kPostgresEpochUs);
+                return TimestampTzGetDatum(ToTimestampTz(*at));
             }
             break;
         case Type::kText:
@@ -247,6 +247,11 @@ Datum ToDatum(const Column& column, const Value& value) {
             if (const auto* items = std::get_if<Float8Array>(&value)) {
                 return ArrayDatum(*items, FLOAT8OID,
                                   [](double item) { return Float8GetDatum(item); });
+            }
+            break;
+        case Type::kSketch:
+            if (const auto* bytes = std::get_if<Bytes>(&value)) {
+                return TextDatum(bytes->data);  // a varlena like text
             }
             break;
         case Type::kInterval:
@@ -310,6 +315,18 @@ const TableFunction& Describe(const char* name) {
 }
 
 }  // namespace
+
+Timestamp FromTimestampTz(TimestampTz time) {
+    return TIMESTAMP_IS_NOBEGIN(time) ? kTimeBefore
+           : TIMESTAMP_IS_NOEND(time) ? kTimeForever
+                                      : Timestamp{time + kPostgresEpochUs};
+}
+
+TimestampTz ToTimestampTz(Timestamp time) {
+    return time == kTimeBefore    ? DT_NOBEGIN
+           : time == kTimeForever ? DT_NOEND
+                                  : time.unix_us - kPostgresEpochUs;
+}
 
 text* CopyTextDatum(const char* data, size_t size) {
     return cstring_to_text_with_len(data, static_cast<int>(size));

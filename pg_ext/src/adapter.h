@@ -16,6 +16,12 @@ using ScalarBody = Value (*)(const Arguments&);
 Datum RunRows(FunctionCallInfo fcinfo, const char* name, RowsBody body);
 Datum RunScalar(FunctionCallInfo fcinfo, const char* name, ScalarBody body);
 
+inline constexpr int64_t kPostgresEpochUs = 946684800LL * 1000000;  // 2000-01-01 UTC
+
+/// Between the server's times (infinities included) and ours.
+Timestamp FromTimestampTz(TimestampTz time);
+TimestampTz ToTimestampTz(Timestamp time);
+
 /// `text` in the memory context that is current now; may raise, so only inside CallHost.
 text* CopyTextDatum(const char* data, size_t size);
 

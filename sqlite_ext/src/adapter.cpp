@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 
+#include <chrono>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -31,6 +32,16 @@ struct Scalar {
 
 void DeleteScalar(void* scalar) {
     delete static_cast<Scalar*>(scalar);
+}
+
+/// The same for an aggregate.
+struct AggregateCall {
+    const TableFunction& call;
+    MakeAggregate make;
+};
+
+void DeleteAggregate(void* aggregate) {
+    delete static_cast<AggregateCall*>(aggregate);
 }
 
 Value Call(const Scalar& scalar, sqlite3* db, std::span<sqlite3_value*> given) {
@@ -86,7 +97,72 @@ void RegisterScalar(sqlite3* db, const TableFunction& call, ValueBody body) {
     }
 }
 
+/// What SQLite keeps for us while it aggregates; zeroed memory, so no constructor.
+struct AggregateState {
+    Aggregate* made;
+};
+
+/// The aggregate of this group or frame; made at its first row.
+Aggregate& StateOf(sqlite3_context* context) {
+    auto* state =
+        static_cast<AggregateState*>(sqlite3_aggregate_context(context, sizeof(AggregateState)));
+    if (state == nullptr) {
+        throw std::bad_alloc();
+    }
+    if (state->made == nullptr) {
+        state->made =
+            static_cast<const AggregateCall*>(sqlite3_user_data(context))->make().release();
+    }
+    return *state->made;
+}
+
+Value AggregateArgument(sqlite3_context* context, sqlite3_value** given) {
+    const auto& call = static_cast<const AggregateCall*>(sqlite3_user_data(context))->call;
+    return FromSql(call.parameters[0], given[0]);
+}
+
+void xStep(sqlite3_context* context, int, sqlite3_value** given) {
+    Enter(context, [=] { StateOf(context).Add(AggregateArgument(context, given)); });
+}
+
+void xInverse(sqlite3_context* context, int, sqlite3_value** given) {
+    Enter(context, [=] { StateOf(context).Remove(AggregateArgument(context, given)); });
+}
+
+void xValue(sqlite3_context* context) {
+    Enter(context, [=] { ToSql(context, StateOf(context).Result()); });
+}
+
+/// Also called after an error in xStep, and for groups without a row (then there is no state).
+void xFinal(sqlite3_context* context) {
+    Enter(context, [=] {
+        auto* state = static_cast<AggregateState*>(sqlite3_aggregate_context(context, 0));
+        const std::unique_ptr<Aggregate> made(
+            state == nullptr ? nullptr : std::exchange(state->made, nullptr));
+        ToSql(context, made == nullptr ? Value() : made->Result());
+    });
+}
+
+void RegisterAggregate(sqlite3* db, const TableFunction& call, MakeAggregate make) {
+    if (call.parameters.size() != 1) {
+        throw Error(Code::kInternal, SqlName(call) + " must have one parameter");
+    }
+    // On failure SQLite calls DeleteAggregate too.
+    const int code = sqlite3_create_window_function(
+        db, SqlName(call).c_str(), 1, FunctionFlags(call.effect), new AggregateCall{call, make},
+        xStep, xFinal, xValue, xInverse, DeleteAggregate);
+    if (code != SQLITE_OK) {
+        throw HostError(db, code);
+    }
+}
+
 }  // namespace
+
+Timestamp Now() {
+    using std::chrono::milliseconds;
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return {std::chrono::duration_cast<milliseconds>(since).count() * 1000};
+}
 
 std::string SqlName(const TableFunction& call) {
     return "upkeep_" + std::string(call.name);
@@ -98,7 +174,12 @@ Value DefaultOf(const TableFunction& call, const Parameter& parameter) {
             return SettingValue(row.setting);
         }
     }
-    return DefaultValue(call, parameter, /*sqlite=*/true).OrThrow();
+    Value value = DefaultValue(call, parameter, /*sqlite=*/true).OrThrow();
+    const auto* word = std::get_if<std::string>(&value);
+    if (parameter.type == Type::kTimestamp && word != nullptr) {
+        return TimeOfWord(*word, Now()).OrThrow();
+    }
+    return value;
 }
 
 void RegisterCalls(sqlite3* db, std::span<const TableFunction* const> calls,
@@ -110,6 +191,8 @@ void RegisterCalls(sqlite3* db, std::span<const TableFunction* const> calls,
             }
             if (call->kind == CallKind::kScalar) {
                 RegisterScalar(db, *call, body.value);
+            } else if (call->kind == CallKind::kAggregate) {
+                RegisterAggregate(db, *call, body.aggregate);
             } else {
                 RegisterRows(db, *call, body.rows);
             }

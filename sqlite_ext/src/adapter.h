@@ -11,6 +11,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,11 +24,22 @@ namespace upkeep::sqlite {
 using RowsBody = Result<void> (*)(sqlite3* db, const Arguments& arguments, RowSink& rows);
 using ValueBody = Result<Value> (*)(sqlite3* db, const Arguments& arguments);
 
+/// One group, or one window frame, of an aggregate with one parameter. May throw Error.
+class Aggregate {
+  public:
+    virtual ~Aggregate() = default;
+    virtual void Add(const Value& value) = 0;
+    virtual void Remove(const Value& value) = 0;  // one that was added: the frame moved on
+    virtual Value Result() const = 0;
+};
+using MakeAggregate = std::unique_ptr<Aggregate> (*)();
+
 /// What a call does here: `rows` for kFunction and kView, `value` for kScalar.
 struct Body {
     std::string_view call;
     RowsBody rows = nullptr;
     ValueBody value = nullptr;
+    MakeAggregate aggregate = nullptr;
 };
 
 // One per topic, in fn_<topic>.cpp; entry.cpp lists them.
@@ -36,8 +48,12 @@ std::span<const Body> AdvisorBodies();
 std::span<const Body> CaptureBodies();
 std::span<const Body> SessionsBodies();
 std::span<const Body> WorkflowBodies();
+std::span<const Body> WorkflowStatsBodies();
 std::span<const Body> HealthBodies();
 std::span<const Body> PublishBodies();
+
+/// The time now, to the millisecond.
+Timestamp Now();
 
 /// `upkeep_` and the call's name.
 std::string SqlName(const TableFunction& call);

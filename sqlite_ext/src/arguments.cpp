@@ -9,6 +9,7 @@
 
 #include "stmt.h"
 #include "upkeep/base/text.h"
+#include "upkeep/base/time.h"
 
 namespace upkeep::sqlite {
 
@@ -67,8 +68,12 @@ int64_t IntegerArgument(const Parameter& parameter, sqlite3_value* value) {
     return *number;
 }
 
-/// Milliseconds precision; every form that SQLite's date functions read.
+/// To the microsecond in the usual forms; the other forms that SQLite's date functions read, to the
+/// millisecond.
 Timestamp TimeArgument(const Parameter& parameter, std::string_view text) {
+    if (const std::optional<Timestamp> time = ParseTime(text)) {
+        return *time;
+    }
     PrivateConnection scratch;
     Stmt stmt(scratch.get(),
               "SELECT CAST(strftime('%s', ?1) AS INTEGER) * 1000"
@@ -173,6 +178,16 @@ Value ArrayArgument(const Parameter& parameter, sqlite3_value* value) {
     return out;
 }
 
+Bytes SketchArgument(const Parameter& parameter, sqlite3_value* value) {
+    if (sqlite3_value_type(value) != SQLITE_BLOB) {
+        Refuse(parameter, "a sketch",
+               "give the blob that upkeep_percentile_sketch or upkeep_merge_sketches returned");
+    }
+    const auto size = static_cast<size_t>(sqlite3_value_bytes(value));
+    const void* data = sqlite3_value_blob(value);
+    return Bytes{size == 0 ? std::string() : std::string(static_cast<const char*>(data), size)};
+}
+
 std::string FloatArrayJson(const Float8Array& items) {
     std::string out = "[";
     for (const double item : items) {
@@ -197,10 +212,13 @@ struct Writer {
     void operator()(int64_t value) const { sqlite3_result_int64(context, value); }
     void operator()(double value) const { sqlite3_result_double(context, value); }
     void operator()(const std::string& value) const { TextResult(context, value); }
-    void operator()(Timestamp value) const { TextResult(context, IsoTime(value)); }
+    void operator()(Timestamp value) const { TextResult(context, FormatTime(value)); }
     void operator()(const TextArray& value) const { TextResult(context, JsonArray(value)); }
     void operator()(const BigintArray& value) const { TextResult(context, JsonArray(value)); }
     void operator()(const Float8Array& value) const { TextResult(context, FloatArrayJson(value)); }
+    void operator()(const Bytes& value) const {
+        sqlite3_result_blob64(context, value.data.data(), value.data.size(), SQLITE_TRANSIENT);
+    }
 };
 
 }  // namespace
@@ -219,6 +237,8 @@ const char* DeclaredType(Type type) {
             return "INTEGER";
         case Type::kFloat8:
             return "REAL";
+        case Type::kSketch:
+            return "BLOB";
         default:
             return "TEXT";
     }
@@ -228,6 +248,9 @@ Value FromSql(const Parameter& parameter, sqlite3_value* value) {
     const int given = sqlite3_value_type(value);
     if (given == SQLITE_NULL) {
         return {};
+    }
+    if (parameter.type == Type::kSketch) {
+        return SketchArgument(parameter, value);
     }
     if (given == SQLITE_BLOB) {
         throw Error(Code::kInvalidArgument, SqlName(parameter) + " must not be a blob",
@@ -260,6 +283,7 @@ Value FromSql(const Parameter& parameter, sqlite3_value* value) {
         case Type::kText:
         case Type::kJson:
         case Type::kRegclass:
+        case Type::kSketch:
         case Type::kVoid:
             break;
     }
@@ -298,36 +322,10 @@ bool Fits(Type type, const Value& value) {
             return std::holds_alternative<BigintArray>(value);
         case Type::kFloat8Array:
             return std::holds_alternative<Float8Array>(value);
+        case Type::kSketch:
+            return std::holds_alternative<Bytes>(value);
     }
     return false;
-}
-
-std::string IsoTime(Timestamp time) {
-    // Days to civil date by the 400-year cycle of the proleptic Gregorian calendar (146097 days),
-    // counted from 0000-03-01 so that the leap day is the last of its year.
-    constexpr int64_t kDayUs = 86'400'000'000;
-    int64_t days = time.unix_us / kDayUs;
-    int64_t rest = time.unix_us % kDayUs;
-    if (rest < 0) {
-        rest += kDayUs;
-        --days;
-    }
-    const int64_t shifted = days + 719468;  // days from 0000-03-01 to 1970-01-01
-    const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-    const int64_t day_of_era = shifted - era * 146097;
-    const int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year =
-        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    const int64_t month_from_march = (5 * day_of_year + 2) / 153;
-    const int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    const int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-    const int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-    const int64_t ms = rest / 1000;
-    char buffer[40];
-    sqlite3_snprintf(sizeof buffer, buffer, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ",
-                     year, month, day, ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60, ms % 1000);
-    return buffer;
 }
 
 }  // namespace upkeep::sqlite

@@ -1,5 +1,5 @@
 // Values across the border to SQL: arguments in (strictly checked), results out.
-// SQLite has four types where the descriptions have fourteen: booleans are 0 and 1, intervals
+// SQLite has five types where the descriptions have fifteen: booleans are 0 and 1, intervals
 // integer milliseconds, times ISO-8601 text in UTC, arrays and json JSON text.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
@@ -27,8 +27,5 @@ void ToSql(sqlite3_context* context, const Value& value);
 
 /// May a value of this alternative stand where `type` is described?
 bool Fits(Type type, const Value& value);
-
-/// `2024-01-31T08:30:00.123Z`
-std::string IsoTime(Timestamp time);
 
 }  // namespace upkeep::sqlite

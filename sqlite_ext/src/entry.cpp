@@ -40,7 +40,7 @@ int Load(sqlite3* db) {
     std::vector<Body> bodies;
     for (const std::span<const Body> topic :
          {BaseBodies(), AdvisorBodies(), CaptureBodies(), SessionsBodies(), WorkflowBodies(),
-          HealthBodies(), PublishBodies()}) {
+          WorkflowStatsBodies(), HealthBodies(), PublishBodies()}) {
         bodies.insert(bodies.end(), topic.begin(), topic.end());
     }
     std::vector<const TableFunction*> calls = AllCalls();

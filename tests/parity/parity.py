@@ -14,6 +14,12 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 passed = 0
 failures = []
 
+# functions that belong to an aggregate, as those of a type and a cast do: no calls of their own
+AGGREGATE_SUPPORT = """ARRAY[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn,
+    aggminvtransfn, aggmfinalfn]::oid[]"""
+# words of defaults that the hosts work out
+WORDS = {"now": "now()", "now - 24 h": "now() - interval '24 h'"}
+
 
 def check(what, got, wanted):
     global passed
@@ -64,7 +70,7 @@ def compare_with_promise(calls, promised):
         check(f"{name}: parameters", [p[:2] for p in call.params], [p[:2] for p in want.params])
         check(f"{name}: defaults", [normal(p[3]) for p in call.params], [normal(p[3]) for p in want.params])
         check(f"{name}: columns", call.columns, want.columns)
-        if call.kind == "scalar":
+        if call.kind in ("scalar", "aggregate"):
             check(f"{name}: result", call.result[0], want.result[0] if want.result else None)
 
 
@@ -91,7 +97,14 @@ def compare_with_postgres(calls):
                          WHERE m = 't'), ''),
                format_type(p.prorettype, NULL), pronargdefaults,
                coalesce(pg_get_expr(p.proargdefaults, 0), '')
-        FROM pg_proc p WHERE p.pronamespace = 'upkeep'::regnamespace""")}
+        FROM pg_proc p WHERE p.pronamespace = 'upkeep'::regnamespace
+            AND p.oid NOT IN (SELECT unnest(%s) FROM pg_aggregate a JOIN pg_proc o ON o.oid = a.aggfnoid
+                              WHERE o.pronamespace = 'upkeep'::regnamespace
+                              UNION ALL SELECT unnest(ARRAY[typinput, typoutput, typreceive, typsend]::oid[])
+                              FROM pg_type WHERE typnamespace = 'upkeep'::regnamespace
+                              UNION ALL SELECT castfunc FROM pg_cast)""" % AGGREGATE_SUPPORT)}
+    aggregates = {row[0] for row in psql(
+        "SELECT proname FROM pg_proc WHERE prokind = 'a' AND pronamespace = 'upkeep'::regnamespace")}
     views = {row[0]: row[1] for row in psql("""
         SELECT c.relname, string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ',' ORDER BY attnum)
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
@@ -112,7 +125,8 @@ def compare_with_postgres(calls):
         check(f"PostgreSQL {name}: columns", found[1], columns)
         defaults = [p[3] for p in call.params if p[3] != ""]
         check(f"PostgreSQL {name}: number of defaults", int(found[3]), len(defaults))
-        if call.kind == "scalar":
+        if call.kind in ("scalar", "aggregate"):
+            check(f"PostgreSQL {name}: is an aggregate", name in aggregates, call.kind == "aggregate")
             check(f"PostgreSQL {name}: result", found[2], call.result[0])
     backing = {name for name, call in calls.items() if call.kind == "view"}
     check("PostgreSQL has nothing that is not registered",
@@ -124,8 +138,16 @@ def compare_with_postgres(calls):
                            "(SELECT NULL::pg_node_tree), 0)) IS NULL, pg_get_function_arg_default(p.oid, %d)"
                            " FROM pg_proc p WHERE proname = '%s' AND pronamespace = 'upkeep'::regnamespace"
                            % (index + 1, index + 1, name))[0][1]
-                same = psql(f"SELECT ({got}) = ('{param[3]}'::{param[1]})")[0][0]
+                wanted = WORDS.get(param[3], f"'{param[3]}'::{param[1]}")
+                same = psql(f"SELECT ({got}) = ({wanted})")[0][0]
                 check(f"PostgreSQL {name}.{param[0]}: default {got}", same, "t")
+
+
+def compare_types(promised):
+    """Types have no description in the core: what is promised is there."""
+    found = {row[0] for row in psql("SELECT typname FROM pg_type WHERE typtype = 'b' AND typelem = 0"
+                                    " AND typnamespace = 'upkeep'::regnamespace")}
+    check("PostgreSQL types", found, {name for name, call in promised.items() if call.kind == "type"})
 
 
 def compare_with_sqlite(calls, build):
@@ -138,11 +160,14 @@ def compare_with_sqlite(calls, build):
         full = "upkeep_" + name
         if call.hosts == "pg":
             check(f"SQLite has no {name}", full in modules or full in functions, False)
-        elif call.kind == "scalar":
+        elif call.kind in ("scalar", "aggregate"):
             check(f"SQLite function {full}", full in functions, True)
             needed = sum(1 for p in call.params if p[3] == "")
             arities = sorted({row[0] for row in connection.execute(
                 "SELECT narg FROM pragma_function_list WHERE name = ?", (full,))})
+            types = {row[0] for row in connection.execute(
+                "SELECT type FROM pragma_function_list WHERE name = ?", (full,))}
+            check(f"SQLite {full}: is an aggregate", types, {"w"} if call.kind == "aggregate" else {"s"})
             check(f"SQLite {full}: arguments", arities, list(range(needed, len(call.params) + 1)))
         else:
             info = connection.execute(f"SELECT name, type, hidden FROM pragma_table_xinfo('{full}')").fetchall()
@@ -162,8 +187,10 @@ def main():
         promised = read_calls(file)
     compare_with_promise(calls, promised)
     compare_with_postgres(calls)
+    compare_types(promised)
     compare_with_sqlite(calls, build)
-    print(f"promised: {len(promised)}, registered: {len(calls)}, later: {len(set(promised) - set(calls))}")
+    print(f"promised: {len(promised)}, registered: {len(calls)}, "
+          f"later: {sum(call.kind != 'type' for call in promised.values()) - len(calls)}")
     print(f"{passed} passed, {len(failures)} failed")
     return 1 if failures else 0
 

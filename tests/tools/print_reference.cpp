@@ -44,6 +44,8 @@ std::string PgType(Type type) {
             return "bigint[]";
         case Type::kFloat8Array:
             return "double precision[]";
+        case Type::kSketch:
+            return "upkeep.sketch";
     }
     return "?";
 }
@@ -59,6 +61,8 @@ std::string SqliteType(Type type) {
             return "INTEGER";
         case Type::kFloat8:
             return "REAL";
+        case Type::kSketch:
+            return "BLOB";
         default:
             return "TEXT";
     }
@@ -73,7 +77,21 @@ const char* HostWord(Hosts hosts) {
 }
 
 const char* KindWord(CallKind kind) {
-    return kind == CallKind::kScalar ? "scalar" : kind == CallKind::kView ? "view" : "function";
+    switch (kind) {
+        case CallKind::kScalar:
+            return "scalar";
+        case CallKind::kAggregate:
+            return "aggregate";
+        case CallKind::kView:
+            return "view";
+        case CallKind::kFunction:
+            break;
+    }
+    return "function";
+}
+
+bool ReturnsOneValue(const TableFunction& call) {
+    return call.kind == CallKind::kScalar || call.kind == CallKind::kAggregate;
 }
 
 void PrintTsvRow(const TableFunction& call, const char* role, size_t position,
@@ -98,7 +116,7 @@ void PrintTsv() {
         for (const upkeep::Column& column : call->columns) {
             PrintTsvRow(*call, "column", ++position, column.name, column.type, nullptr, nullptr);
         }
-        if (call->kind == CallKind::kScalar) {
+        if (ReturnsOneValue(*call)) {
             PrintTsvRow(*call, "result", 1, "", call->returns, nullptr, nullptr);
         }
     }
@@ -127,8 +145,9 @@ void PrintCall(const TableFunction& call) {
     if (call.hosts != Hosts::kPostgres) {
         std::printf("* SQLite: `%s`\n", Signature(call, true).c_str());
     }
-    if (call.kind == CallKind::kScalar) {
-        std::printf("* Result: %s\n", PgType(call.returns).c_str());
+    if (ReturnsOneValue(call)) {
+        std::printf("* Result: %s%s\n", PgType(call.returns).c_str(),
+                    call.kind == CallKind::kAggregate ? ", an aggregate" : "");
     }
     if (!call.parameters.empty()) {
         std::puts("\n| parameter | type | default | meaning |\n| --- | --- | --- | --- |");

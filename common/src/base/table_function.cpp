@@ -64,6 +64,12 @@ double Arguments::Float(std::string_view parameter) const {
 bool Arguments::Bool(std::string_view parameter) const {
     return Get<bool>(parameter);
 }
+Timestamp Arguments::Time(std::string_view parameter) const {
+    return Get<Timestamp>(parameter);
+}
+const std::string& Arguments::Sketch(std::string_view parameter) const {
+    return Get<Bytes>(parameter).data;
+}
 const TextArray& Arguments::Texts(std::string_view parameter) const {
     return Get<TextArray>(parameter);
 }
@@ -93,6 +99,22 @@ Result<int64_t> ParseInterval(std::string_view text) {
     }
     return Error(Code::kInvalidArgument, "not an interval: " + std::string(text),
                  "write a number and ms, s, min, h or d");
+}
+
+Result<Timestamp> TimeOfWord(std::string_view word, Timestamp now) {
+    constexpr std::string_view kNow = "now";
+    constexpr std::string_view kBefore = "now - ";
+    if (word == kNow) {
+        return now;
+    }
+    if (!word.starts_with(kBefore)) {
+        return Error(Code::kInvalidArgument, "not a time: " + std::string(word));
+    }
+    const Result<int64_t> ms = ParseInterval(word.substr(kBefore.size()));
+    if (!ms.ok()) {
+        return ms.error();
+    }
+    return Timestamp{now.unix_us - ms.value() * 1000};
 }
 
 Result<Value> DefaultValue(const TableFunction& call, const Parameter& parameter, bool sqlite) {

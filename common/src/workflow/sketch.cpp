@@ -22,10 +22,39 @@ uint32_t BucketOfMicros(double microseconds) {
     if (whole >= kWideMicros) {  // the same bucket ten octaves lower, moved up again
         return capture::BucketOf((whole >> 10) * kNanosPerMicro) + 10 * capture::kSteps;
     }
-    return capture::BucketOf(static_cast<uint64_t>(microseconds * kNanosPerMicro));
+    // rounded: what came through milliseconds and back lands in the bucket it came from
+    return capture::BucketOf(static_cast<uint64_t>(microseconds * kNanosPerMicro + 0.5));
 }
 
 constexpr uint32_t kLastBucket = 4096;  // above the bucket of 2^57 us
+constexpr uint64_t kMostMembers = std::numeric_limits<int64_t>::max();  // sketch_count is a bigint
+
+double Clamped(double microseconds) {
+    return microseconds > 0 ? std::min(microseconds, kMaxMicroseconds) : 0;  // NaN counts as 0
+}
+
+uint64_t WholeMicros(double clamped) {
+    return static_cast<uint64_t>(std::llround(clamped));
+}
+
+/// The entry of `bucket`, or the one before which it belongs.
+BucketCount* Find(const SketchParts& parts, uint32_t bucket) {
+    return std::lower_bound(
+        parts.buckets, parts.buckets + parts.used, bucket,
+        [](const BucketCount& entry, uint32_t wanted) { return entry.bucket < wanted; });
+}
+
+void AddCount(SketchParts* parts, uint32_t bucket, uint64_t count) {
+    BucketCount* end = parts->buckets + parts->used;
+    BucketCount* entry = Find(*parts, bucket);
+    if (entry != end && entry->bucket == bucket) {
+        entry->count += count;
+        return;
+    }
+    std::move_backward(entry, end, end + 1);
+    *entry = {bucket, count};
+    ++parts->used;
+}
 
 void PutNumber(std::string* out, uint64_t number) {
     while (number >= 0x80) {
@@ -62,31 +91,100 @@ Error Damaged() {
 
 }  // namespace
 
-void Sketch::AddCount(uint32_t bucket, uint64_t count) {
-    const auto at = std::lower_bound(
-        buckets_.begin(), buckets_.end(), bucket,
-        [](const BucketCount& entry, uint32_t wanted) { return entry.bucket < wanted; });
-    if (at != buckets_.end() && at->bucket == bucket) {
-        at->count += count;
-    } else {
-        buckets_.insert(at, {bucket, count});
+Result<double> MicrosOfValue(double milliseconds) {
+    if (!(milliseconds >= 0 && milliseconds <= kMaxMicroseconds / 1000)) {  // NaN too
+        return Error(
+            Code::kInvalidArgument,
+            "a sketch holds numbers from 0 to 144115188075855, not " + std::to_string(milliseconds),
+            "leave other values out with FILTER (WHERE …)");
     }
+    return std::nearbyint(milliseconds * 1e6) / 1e3;
+}
+
+void AddTo(SketchParts* parts, double microseconds) noexcept {
+    const double clamped = Clamped(microseconds);
+    AddCount(parts, BucketOfMicros(clamped), 1);
+    ++parts->count;
+    parts->sum_us += WholeMicros(clamped);
+}
+
+void TakeFrom(SketchParts* parts, double microseconds) noexcept {
+    const double clamped = Clamped(microseconds);
+    BucketCount one = {BucketOfMicros(clamped), 1};
+    UnmergeFrom(parts, {1, WholeMicros(clamped), &one, 1, 1});
+}
+
+void UnmergeFrom(SketchParts* parts, const SketchParts& other) noexcept {
+    for (uint32_t i = 0; i < other.used; ++i) {
+        const BucketCount& gone = other.buckets[i];
+        BucketCount* entry = Find(*parts, gone.bucket);
+        if (entry == parts->buckets + parts->used || entry->bucket != gone.bucket ||
+            entry->count < gone.count) {
+            continue;  // never added
+        }
+        parts->count -= gone.count;
+        entry->count -= gone.count;
+        if (entry->count == 0) {
+            std::move(entry + 1, parts->buckets + parts->used, entry);
+            --parts->used;
+        }
+    }
+    parts->sum_us -= std::min(parts->sum_us, other.sum_us);
+}
+
+bool MergeInto(SketchParts* parts, const SketchParts& other) noexcept {
+    if (other.count > kMostMembers - parts->count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < other.used; ++i) {
+        AddCount(parts, other.buckets[i].bucket, other.buckets[i].count);
+    }
+    parts->count += other.count;
+    parts->sum_us += other.sum_us;
+    return true;
+}
+
+SketchParts Sketch::parts() const {
+    const auto used = static_cast<uint32_t>(buckets_.size());
+    return {count_, sum_us_, const_cast<BucketCount*>(buckets_.data()), used, used};
+}
+
+SketchParts Sketch::Lend(size_t more) {
+    const auto used = static_cast<uint32_t>(buckets_.size());
+    buckets_.resize(used + more);
+    return {count_, sum_us_, buckets_.data(), used, static_cast<uint32_t>(buckets_.size())};
+}
+
+void Sketch::Take(const SketchParts& parts) {
+    buckets_.resize(parts.used);
+    count_ = parts.count;
+    sum_us_ = parts.sum_us;
 }
 
 void Sketch::Add(double microseconds) {
-    const double clamped =
-        microseconds > 0 ? std::min(microseconds, kMaxMicroseconds) : 0;  // NaN counts as 0
-    AddCount(BucketOfMicros(clamped), 1);
-    ++count_;
-    sum_us_ += static_cast<uint64_t>(std::llround(clamped));
+    SketchParts parts = Lend(1);
+    AddTo(&parts, microseconds);
+    Take(parts);
+}
+
+void Sketch::Remove(double microseconds) {
+    SketchParts parts = Lend(0);
+    TakeFrom(&parts, microseconds);
+    Take(parts);
 }
 
 void Sketch::Merge(const Sketch& other) {
-    for (const BucketCount& entry : other.buckets_) {
-        AddCount(entry.bucket, entry.count);
+    if (&other == this) {
+        Merge(Sketch(other));
+        return;
     }
-    count_ += other.count_;
-    sum_us_ += other.sum_us_;
+    SketchParts parts = Lend(other.buckets_.size());
+    const bool fits = MergeInto(&parts, other.parts());
+    Take(parts);
+    if (!fits) {
+        throw Error(Code::kInvalidArgument, "the sketches hold more values than a bigint counts",
+                    "these are no sketches of real measurements: look where the bytes come from");
+    }
 }
 
 Result<void> Sketch::Subtract(const Sketch& other) {
@@ -122,16 +220,16 @@ double Sketch::MaxMs() const {
                             : capture::BucketHigh(buckets_.back().bucket) / 1e6;
 }
 
-std::string Sketch::Encode() const {
+std::string Sketch::Encode(const SketchParts& parts) {
     std::string out = {kMagic, kVersion};
-    PutNumber(&out, count_);
-    PutNumber(&out, sum_us_);
-    PutNumber(&out, buckets_.size());
+    PutNumber(&out, parts.count);
+    PutNumber(&out, parts.sum_us);
+    PutNumber(&out, parts.used);
     uint32_t previous = 0;
-    for (const BucketCount& entry : buckets_) {
-        PutNumber(&out, entry.bucket - previous);
-        PutNumber(&out, entry.count);
-        previous = entry.bucket;
+    for (uint32_t i = 0; i < parts.used; ++i) {
+        PutNumber(&out, parts.buckets[i].bucket - previous);
+        PutNumber(&out, parts.buckets[i].count);
+        previous = parts.buckets[i].bucket;
     }
     return out;
 }
@@ -169,7 +267,7 @@ Result<Sketch> Sketch::Decode(std::string_view bytes) {
         }
         sketch.buckets_.push_back({static_cast<uint32_t>(bucket), count});
     }
-    if (!bytes.empty() || total != sketch.count_) {
+    if (!bytes.empty() || total != sketch.count_ || total > kMostMembers) {
         return Damaged();
     }
     return sketch;

@@ -10,7 +10,12 @@ GRANT EXECUTE ON FUNCTION
     upkeep.capabilities(),
     upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
     upkeep.what_if(text, text[]),
-    upkeep.install_workflow_schema(text, text, boolean)
+    upkeep.install_workflow_schema(text, text, boolean),
+    upkeep.sketch_from_bytea(bytea),
+    upkeep.percentile_sketch(double precision),
+    upkeep.merge_sketches(upkeep.sketch),
+    upkeep.sketch_quantile(upkeep.sketch, double precision),
+    upkeep.sketch_count(upkeep.sketch)
     TO PUBLIC;
 
 -- sessions
@@ -29,3 +34,14 @@ GRANT SELECT ON upkeep.indexes, upkeep.index_findings, upkeep.unindexed_foreign_
 GRANT EXECUTE ON FUNCTION upkeep.index_findings(), upkeep.unindexed_foreign_keys(),
     upkeep.check_health(),
     upkeep.advise_settings(bigint, integer, text, text, integer) TO pg_monitor;
+
+-- workflows
+GRANT SELECT ON upkeep.active_workflows, upkeep.stuck_executions TO pg_monitor;
+GRANT EXECUTE ON FUNCTION
+    upkeep.workflow_stats(timestamptz, timestamptz, text, regclass),
+    upkeep.active_workflows(),
+    upkeep.recent_executions(text, text, integer, timestamptz, text),
+    upkeep.execution_detail(text),
+    upkeep.stuck_executions(),
+    upkeep.integration_stats(timestamptz, timestamptz)
+    TO pg_monitor;

@@ -24,9 +24,10 @@
 namespace upkeep {
 
 enum class CallKind : uint8_t {
-    kScalar,    // one value: a function in both hosts
-    kFunction,  // rows, with parameters: set-returning function / eponymous virtual table
-    kView,      // rows, no parameters: view / eponymous virtual table
+    kScalar,     // one value: a function in both hosts
+    kAggregate,  // one value from many rows: an aggregate, also over a window frame
+    kFunction,   // rows, with parameters: set-returning function / eponymous virtual table
+    kView,       // rows, no parameters: view / eponymous virtual table
 };
 
 enum class Hosts : uint8_t { kBoth, kPostgres, kSqlite };
@@ -38,7 +39,8 @@ enum class Effect : uint8_t {
 };
 
 /// One parameter. `default_value` is the default as PostgreSQL users read it (`3`, `30 s`, `NULL`,
-/// `public`); nullptr: the parameter must be given. `sqlite_default` only where it differs.
+/// `public`; `now` and `now - 24 h` of a time are words for the host, which has the clock);
+/// nullptr: the parameter must be given. `sqlite_default` only where it differs.
 struct Parameter {
     std::string_view name;
     Type type;
@@ -62,8 +64,8 @@ struct TableFunction {
     std::string_view doc;    // one line
     std::string_view since;  // version that added it
     std::span<const Parameter> parameters;
-    std::span<const Column> columns;  // empty for kScalar
-    Type returns = Type::kVoid;       // kScalar only
+    std::span<const Column> columns;  // empty for kScalar, kAggregate
+    Type returns = Type::kVoid;       // kScalar, kAggregate
 };
 
 /// Receives the rows of one call. The row has one value per column, in order; wrong counts or types
@@ -88,6 +90,8 @@ class Arguments {
     int64_t Integer(std::string_view parameter) const;
     double Float(std::string_view parameter) const;
     bool Bool(std::string_view parameter) const;
+    Timestamp Time(std::string_view parameter) const;
+    const std::string& Sketch(std::string_view parameter) const;  // its bytes
     const TextArray& Texts(std::string_view parameter) const;
     const Float8Array& Floats(std::string_view parameter) const;
 
@@ -108,6 +112,9 @@ Result<Value> DefaultValue(const TableFunction& call, const Parameter& parameter
 /// Milliseconds of an interval as our defaults write it: `30 s`, `10 min`, `24 h`, `500 ms`.
 /// Errors: kInvalidArgument.
 Result<int64_t> ParseInterval(std::string_view text);
+
+/// The time that a default's word means: `now`, `now - 24 h`. Errors: kInvalidArgument.
+Result<Timestamp> TimeOfWord(std::string_view word, Timestamp now);
 
 /// All calls of the product, in the order of interface.md: the concatenation of the topics' lists.
 std::vector<const TableFunction*> AllCalls();

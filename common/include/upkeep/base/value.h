@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,12 +28,24 @@ enum class Type : uint8_t {
     kIntArray,
     kBigintArray,
     kFloat8Array,
+    kSketch,  // PostgreSQL: upkeep.sketch; SQLite: BLOB
 };
 
-/// A point in time: microseconds since 1970-01-01 UTC.
+/// A point in time: microseconds since 1970-01-01 UTC; or never (kTimeBefore, kTimeForever below).
 struct Timestamp {
     int64_t unix_us = 0;
     friend bool operator==(const Timestamp&, const Timestamp&) = default;
+};
+
+/// `-infinity` and `infinity`, which PostgreSQL knows: compared like numbers, never calculated
+/// with.
+inline constexpr Timestamp kTimeBefore{std::numeric_limits<int64_t>::min()};
+inline constexpr Timestamp kTimeForever{std::numeric_limits<int64_t>::max()};
+
+/// Bytes that are no text: kSketch.
+struct Bytes {
+    std::string data;
+    friend bool operator==(const Bytes&, const Bytes&) = default;
 };
 
 using TextArray = std::vector<std::string>;
@@ -43,7 +56,7 @@ using Float8Array = std::vector<double>;
 /// kJson (its text) and kRegclass (the name as the caller wrote it, resolved by the host) as
 /// string; kIntArray as BigintArray. Array elements are never NULL: adapters refuse such arguments.
 using Value = std::variant<std::monostate, bool, int64_t, double, std::string, Timestamp, TextArray,
-                           BigintArray, Float8Array>;
+                           BigintArray, Float8Array, Bytes>;
 
 using Row = std::vector<Value>;
 

@@ -4,7 +4,10 @@
 // Bytes, version 1:  'U' 1 | count | sum µs | pairs | (bucket gap, count) …   all numbers LEB128
 // The gap of the first pair is its bucket, of the others bucket - previous bucket (>= 1); every
 // count >= 1; `count` is the sum of the pairs' counts.
-// SPDX-License-Identifier: PostgreSQL
+//
+// Two forms: Sketch owns its memory; SketchParts is plain data in memory of the host, for
+// PostgreSQL, whose aggregates keep their state in a memory context. SPDX-License-Identifier:
+// PostgreSQL
 #pragma once
 
 #include <cstdint>
@@ -17,11 +20,38 @@
 
 namespace upkeep::workflow {
 
+/// The microseconds of a value as the SQL aggregate takes it: milliseconds, or any other unit that
+/// comes back from sketch_quantile as it went in. Rounded to a nanosecond (a millionth of the
+/// unit). Errors: kInvalidArgument (negative, NaN, above 2^57 microseconds).
+Result<double> MicrosOfValue(double milliseconds);
+
+/// A sketch as plain data. `room` entries are allocated; whoever adds to it makes room first.
+struct SketchParts {
+    uint64_t count;
+    uint64_t sum_us;
+    capture::BucketCount* buckets;  // ascending
+    uint32_t used;
+    uint32_t room;
+};
+
+/// Adds a duration. Needs room for one more entry.
+void AddTo(SketchParts* parts, double microseconds) noexcept;
+/// Takes away a duration that was added before.
+void TakeFrom(SketchParts* parts, double microseconds) noexcept;
+/// Adds `other`. Needs room for all of its entries. false: more members than a bigint counts;
+/// `parts` is unchanged.
+bool MergeInto(SketchParts* parts, const SketchParts& other) noexcept;
+/// Takes away the members of a sketch that was added before.
+void UnmergeFrom(SketchParts* parts, const SketchParts& other) noexcept;
+
 class Sketch {
   public:
     /// Adds one duration in microseconds; negative ones count as 0, beyond 2^57 as 2^57.
     void Add(double microseconds);
-    /// Adds the members of another sketch: exact, in any order.
+    /// Takes away one duration that was added before.
+    void Remove(double microseconds);
+    /// Adds the members of another sketch: exact, in any order. Throws Error (kInvalidArgument)
+    /// when there are more than a bigint counts.
     void Merge(const Sketch& other);
     /// Takes away members that were added before. Errors: kInvalidArgument if they were not.
     Result<void> Subtract(const Sketch& other);
@@ -33,7 +63,10 @@ class Sketch {
     /// Upper bound of the highest bucket, in milliseconds; NaN if empty.
     double MaxMs() const;
 
-    std::string Encode() const;
+    /// Its numbers, borrowed: valid while the sketch lives unchanged.
+    SketchParts parts() const;
+    static std::string Encode(const SketchParts& parts);
+    std::string Encode() const { return Encode(parts()); }
     /// Errors: kInvalidArgument (another version, damaged or truncated bytes).
     static Result<Sketch> Decode(std::string_view bytes);
 
@@ -42,7 +75,9 @@ class Sketch {
     }
 
   private:
-    void AddCount(uint32_t bucket, uint64_t count);
+    /// As parts(), with room for `more` entries beyond those in use; Take() takes them back.
+    SketchParts Lend(size_t more);
+    void Take(const SketchParts& parts);
 
     std::vector<capture::BucketCount> buckets_;  // ascending, counts > 0
     uint64_t count_ = 0;
