@@ -40,8 +40,8 @@ class PriceCache {
     /// Price of the item with these candidates, through the tree. The reference stays valid.
     const CachedPrice& Price(size_t item, const IndexSet& set);
 
-    /// The best price known without asking the planner: an upper bound of the set's, from a plan that
-    /// uses nothing else. For when time is up.
+    /// The best price known without asking the planner: an upper bound of the set's, from a plan
+    /// that uses nothing else. For when time is up.
     const CachedPrice& KnownPrice(size_t item, const IndexSet& set) const;
 
     /// The same from a plan made with exactly this set, now or earlier in this call.

@@ -41,10 +41,9 @@ const T& Arguments::Get(std::string_view parameter) const {
         return *held;
     }
     if (upkeep::IsNull(value)) {
-        const bool has_default =
-            std::any_of(call_.parameters.begin(), call_.parameters.end(), [&](const Parameter& p) {
-                return p.name == parameter && p.default_value != nullptr;
-            });
+        const bool has_default = std::any_of(
+            call_.parameters.begin(), call_.parameters.end(),
+            [&](const Parameter& p) { return p.name == parameter && p.default_value != nullptr; });
         throw Error(Code::kInvalidArgument, std::string(parameter) + " must not be null",
                     has_default ? "give a value, or leave the argument out for its default"
                                 : "give a value");
