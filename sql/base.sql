@@ -12,7 +12,7 @@ SELECT p.proname FROM pg_proc p WHERE pronamespace = 'upkeep'::regnamespace
     AND obj_description(p.oid, 'pg_proc') IS NULL ORDER BY 1;
 SELECT c.relname FROM pg_class c WHERE relnamespace = 'upkeep'::regnamespace AND relkind IN ('r', 'v', 'm', 'f', 'p')
     AND obj_description(c.oid, 'pg_class') IS NULL ORDER BY 1;
-SELECT p.proname FROM pg_proc p WHERE pronamespace = 'upkeep'::regnamespace
+SELECT p.proname FROM pg_proc p WHERE pronamespace = 'upkeep'::regnamespace AND prokind <> 'a'
     AND (prosecdef OR prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c'))
     AND NOT coalesce(proconfig::text LIKE '%search_path%', false) ORDER BY 1;
 -- what an ordinary role may do
