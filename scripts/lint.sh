@@ -51,7 +51,7 @@ tidy_one() { # $1: source; prints findings in one piece, for several of these ru
         touch "$stamp"
         return 0
     fi
-    printf '%s:\n%s\n' "$unit" "$findings"
+    printf '%s:\n%s\n' "$unit" "$(grep -vE '^[0-9]+ warnings? generated|^Suppressed ' <<<"$findings")"
     return 1
 }
 export -f tidy_one
