@@ -68,7 +68,10 @@ const CachedPrice& PriceCache::KnownPrice(size_t item, const IndexSet& set) cons
             best = &price;
         }
     }
-    return *best;  // the baseline is always known
+    if (best == nullptr) {  // the baseline is always known
+        throw Error(Code::kInternal, "no plan of this statement is known");
+    }
+    return *best;
 }
 
 const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
