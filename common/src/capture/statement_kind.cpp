@@ -134,7 +134,9 @@ class TableFinder {
         if (word == "from" || word == "join" || word == "into" ||
             (word == "update" && last_ != "do" && last_ != "for")) {
             expects_ = true;
-            lists_.back() = lists_.back() || word == "from";
+            if (word == "from") {
+                lists_.back() = 1;
+            }
         } else if (word == "," && lists_.back()) {
             expects_ = true;
         } else if (expects_ && (word == "or" || word == "only" || last_ == "or")) {
