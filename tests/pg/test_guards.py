@@ -105,7 +105,7 @@ class Guards(Asks):
             time.sleep(0.1)
             self.assertTrue(self.value("SELECT pg_terminate_backend(%s, 5000)", pid))
             thread.join(10)
-            self.assertIn("terminating connection due to administrator command", str(errors[0]))
+            self.assertEqual(len(errors), 1)
         # no crash: the server did not restart
         self.assertEqual(self.value("SELECT pg_postmaster_start_time()"), started)
 
