@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "executor/spi.h"
+#include "utils/syscache.h"
 }
 
 namespace upkeep::pg {
@@ -68,7 +69,10 @@ Result<HostRows> TryQuery(const char* sql) {
 }
 
 bool IsVisible(Oid relation) {
-    return CallHost([relation] { return RelationIsVisible(relation); });
+    return CallHost([relation] {  // a relation that was dropped meanwhile would be an error
+        return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) &&
+               RelationIsVisible(relation);
+    });
 }
 
 }  // namespace upkeep::pg

@@ -35,7 +35,7 @@ HostRows Query(const char* sql);
 /// Errors: kHost, kPermissionDenied, … with the server's text.
 Result<HostRows> TryQuery(const char* sql);
 
-/// `name` as the caller would write the relation: qualified only where search_path needs it.
+/// Does the caller's search_path find it, so that its name needs no schema?
 bool IsVisible(Oid relation);
 
 }  // namespace upkeep::pg

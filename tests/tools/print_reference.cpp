@@ -6,6 +6,7 @@
 #include <string>
 
 #include "upkeep/base/table_function.h"
+#include "upkeep/health/checks.h"
 
 namespace {
 
@@ -171,6 +172,20 @@ void PrintCall(const TableFunction& call) {
     }
 }
 
+void PrintChecks() {
+    std::puts(
+        "\n## Checks of check_health\n\n"
+        "| section | code | host | what is looked at | rule |\n| --- | --- | --- | --- | --- |");
+    for (const upkeep::health::Check& check : upkeep::health::AllChecks()) {
+        const char* host = check.hosts == Hosts::kBoth       ? "both"
+                           : check.hosts == Hosts::kPostgres ? "PostgreSQL"
+                                                             : "SQLite";
+        std::printf("| %s | `%s` | %s | %s | %s |\n", std::string(check.section).c_str(),
+                    std::string(check.code).c_str(), host, std::string(check.title).c_str(),
+                    upkeep::health::RuleText(check).c_str());
+    }
+}
+
 void PrintReference() {
     std::puts(
         "# Reference\n\n"
@@ -182,6 +197,7 @@ void PrintReference() {
     for (const TableFunction* call : upkeep::AllCalls()) {
         PrintCall(*call);
     }
+    PrintChecks();
 }
 
 }  // namespace

@@ -213,6 +213,29 @@ const Observation* Find(std::span<const Observation> seen, std::string_view code
 
 }  // namespace
 
+std::string RuleText(const Check& check) {
+    const auto list = [](std::string_view words) {
+        std::string text;
+        for (const char c : words) {
+            text += c == '|' ? std::string(", ") : std::string(1, c);
+        }
+        return text;
+    };
+    switch (check.rule) {
+        case Rule::kAtMost:
+        case Rule::kAtLeast:
+            return LimitsText(check);
+        case Rule::kWord:
+            return "ok: " + list(check.good) +
+                   (check.bad.empty() ? std::string() : "; fail: " + list(check.bad));
+        case Rule::kEvidence:
+            return "unknown without evidence";
+        case Rule::kManual:
+            break;
+    }
+    return "manual";
+}
+
 std::vector<Observation> ObserveIndexes(const IndexInventory& inventory) {
     const std::vector<IndexFinding> findings = FindIndexFindings(inventory);
     const size_t indexes = inventory.indexes.size();

@@ -76,6 +76,46 @@ TEST(CheckTable, EachCodeOncePerHostAndWellFormed) {
     }
 }
 
+TEST(CheckTable, EachItemOfTheGuideHasItsCode) {
+    struct Item {
+        const char* item;
+        const char* postgres;
+        const char* sqlite;
+    };
+    constexpr Item kItems[] = {
+        {"G-CHK-01", "pool_size", "pool_size"},
+        {"G-CHK-02", "pool_pre_ping", "pool_pre_ping"},
+        {"G-CHK-03", "pool_recycle", "pool_recycle"},
+        {"G-CHK-04", "statement_echo", "statement_echo"},
+        {"G-CHK-05", "invalid_indexes", "redundant_indexes"},
+        {"G-CHK-06", "foreign_keys_enforced", "foreign_keys_enforced"},
+        {"G-CHK-07", "statement_timeout", "statement_timeout"},
+        {"G-CHK-08", "slow_statement_log", "slow_statement_log"},
+        {"G-CHK-09", "pool_metrics", "pool_metrics"},
+        {"G-CHK-10", "statement_statistics", "statement_statistics"},
+        {"G-CHK-11", "database_size", "database_size"},
+        {"G-CHK-12", "alert_thresholds", "alert_thresholds"},
+        {"G-CHK-13", "daily_backup", "daily_backup"},
+        {"G-CHK-14", "backups_verified", "backups_verified"},
+        {"G-CHK-15", "backups_off_site", "backups_off_site"},
+        {"G-CHK-16", "recovery_tested", "recovery_tested"},
+        {"G-CHK-17", "point_in_time_recovery", "point_in_time_recovery"},
+        {"G-CHK-18", "backup_retention", "backup_retention"},
+        {"G-CHK-19", "workflow_schema", "workflow_schema"},
+        {"G-CHK-20", "autovacuum", "stale_statistics"},
+        {"G-CHK-21", "plans_reviewed", "plans_reviewed"},
+        {"G-CHK-22", "n_plus_one", "n_plus_one"},
+        {"G-CHK-23", "connection_headroom", "connection_headroom"},
+    };
+    Collected postgres, sqlite;
+    CheckHealth(kPg, {}, postgres);
+    CheckHealth(kSl, {}, sqlite);
+    for (const Item& item : kItems) {
+        EXPECT_GE(postgres.Find(kCode, item.postgres), 0) << item.item;
+        EXPECT_GE(sqlite.Find(kCode, item.sqlite), 0) << item.item;
+    }
+}
+
 TEST(CheckHealth, NothingIsOkUnseen) {
     for (const Hosts host : {kPg, kSl}) {
         Collected rows;
@@ -127,6 +167,22 @@ TEST(LowerBound, WarnsButDoesNotReassure) {
     EXPECT_NE(hidden[kEvidence].find("3 sessions are hidden"), std::string::npos);
     seen.number = 61;
     EXPECT_EQ(StatusOf(kPg, seen), "warn");
+}
+
+TEST(RuleText, SaysWhenItIsOk) {
+    const auto text = [](std::string_view code, Hosts hosts) {
+        for (const Check& check : AllChecks()) {
+            if (check.code == code && check.hosts == hosts) {
+                return RuleText(check);
+            }
+        }
+        return std::string("no check");
+    };
+    EXPECT_EQ(text("connection_headroom", kPg), "warn from 80 %, fail from 95 %");
+    EXPECT_EQ(text("journal_mode", kSl), "ok: wal, in memory; fail: off, memory");
+    EXPECT_EQ(text("track_io_timing", kPg), "ok: on");
+    EXPECT_EQ(text("pool_size", Hosts::kBoth), "manual");
+    EXPECT_EQ(text("daily_backup", Hosts::kBoth), "unknown without evidence");
 }
 
 TEST(Evidence, HasNumbersLimitsAndAFewNames) {

@@ -65,6 +65,9 @@ struct Observation {
 /// All checks of both hosts, in the order of the sections.
 std::span<const Check> AllChecks();
 
+/// Its rule in words, for the reference: `warn from 80 %, fail from 95 %`, `ok: on; fail: off`.
+std::string RuleText(const Check& check);
+
 /// The observations that follow from the indexes alone: redundant_indexes, invalid_indexes,
 /// unused_indexes, stale_statistics, unindexed_foreign_keys.
 std::vector<Observation> ObserveIndexes(const IndexInventory& inventory);
