@@ -57,6 +57,71 @@ TEST(SketchTest, BytesRoundTripAndDamageIsRefused) {
     }
 }
 
+TEST(SketchTest, WhatWasAddedCanBeTakenAway) {
+    std::mt19937_64 random(9);
+    std::lognormal_distribution<double> durations(8, 3);
+    Sketch kept;
+    Sketch moving;
+    std::vector<double> gone;
+    for (int i = 0; i < 5000; ++i) {
+        const double value = std::round(durations(random));
+        moving.Add(value);
+        if (i % 2 == 0) {
+            kept.Add(value);
+        } else {
+            gone.push_back(value);
+        }
+    }
+    for (const double value : gone) {
+        moving.Remove(value);
+    }
+    EXPECT_EQ(moving, kept);
+    const std::string before = moving.Encode();
+    moving.Remove(1e15);  // never added
+    EXPECT_EQ(moving.count(), kept.count());
+    moving = kept;
+    moving.Merge(moving);
+    EXPECT_EQ(moving.count(), 2 * kept.count());
+    EXPECT_EQ(kept.Encode(), before);
+}
+
+TEST(SketchTest, PlainPartsEqualTheSketch) {
+    std::vector<capture::BucketCount> memory(5000);
+    SketchParts parts{0, 0, memory.data(), 0, 5000};
+    Sketch sketch;
+    for (int i = 0; i < 2000; ++i) {
+        AddTo(&parts, i * 37.0);
+        sketch.Add(i * 37.0);
+    }
+    EXPECT_EQ(Sketch::Encode(parts), sketch.Encode());
+    ASSERT_TRUE(MergeInto(&parts, sketch.parts()));
+    UnmergeFrom(&parts, sketch.parts());
+    EXPECT_EQ(Sketch::Encode(parts), sketch.Encode());
+}
+
+TEST(SketchTest, ThroughMillisecondsAndBackIsTheSameBucket) {
+    std::mt19937_64 random(4);
+    for (int i = 0; i < 200000; ++i) {
+        const auto microseconds =
+            static_cast<double>(random() % (uint64_t{1} << (1 + random() % 45)));
+        Sketch direct;
+        Sketch through;
+        direct.Add(microseconds);
+        through.Add(MicrosOfValue(microseconds / 1e6 * 1e3).value());  // seconds, then milliseconds
+        ASSERT_EQ(direct, through) << microseconds;
+    }
+}
+
+TEST(SketchTest, NumbersThatAreNotHeld) {
+    for (const double value : {-1.0, -1e-9, 1.5e14, 1e300, static_cast<double>(INFINITY),
+                               -static_cast<double>(INFINITY), static_cast<double>(NAN)}) {
+        EXPECT_FALSE(MicrosOfValue(value).ok()) << value;
+    }
+    EXPECT_EQ(MicrosOfValue(0.25).value(), 250);
+    EXPECT_EQ(MicrosOfValue(-0.0).value(), 0);
+    EXPECT_TRUE(MicrosOfValue(144115188075855).ok());
+}
+
 TEST(SketchTest, ExtremesStayInRange) {
     Sketch sketch;
     EXPECT_TRUE(std::isnan(sketch.QuantileMs(0.5)));
