@@ -24,7 +24,7 @@ class SessionsTest(host.Asks, unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = os.path.join(os.path.realpath(folder.name), "é %_'.db")
-        self.db = host.connect(database=self.path, isolation_level=None)
+        self.db = host.connect(database=self.path, isolation_level=None, timeout=0.2)
         self.addCleanup(self.db.close)
         self.rows("PRAGMA journal_mode = wal")
         self.rows("CREATE TABLE t(x)")
