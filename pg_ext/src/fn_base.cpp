@@ -34,5 +34,6 @@ UPKEEP_ROWS(capabilities) {
             "CREATE EXTENSION pg_stat_statements (it has to be in shared_preload_libraries)";
     }
     facts.is_read_only = upkeep::pg::CallHost([] { return RecoveryInProgress(); });
+    facts.can_reap = !facts.is_read_only;
     upkeep::Capabilities(facts, rows);
 }

@@ -38,6 +38,12 @@ void Capabilities(const HostFacts& facts, RowSink& rows) {
         facts.is_read_only ? "this database is read-only"
                            : "creates ordinary tables for the caller",
         facts.is_read_only ? "call it where the database can be written" : "");
+    add("sessions", true, "who is connected, waits and blocks; pool advice", "");
+    rows.Add(
+        {Value(std::string("reaping")), Value(facts.can_reap), Value(std::string("best_effort")),
+         Value(std::string(facts.can_reap ? "on demand: each session is looked at again just before"
+                                          : "this is a standby")),
+         facts.can_reap ? Value() : Value(std::string("call it on the primary"))});
     add("library", true, facts.loaded_reason, facts.preload_advice);
 }
 

@@ -176,7 +176,9 @@ Result<void> EndSession(const Arguments& arguments, SessionPort& port, RowSink& 
         return Error(Code::kNotFound, "no session has the pid " + std::to_string(pid),
                      "look it up in connections: it may have ended");
     }
-    if (std::count_if(found, sessions.end(), is_it) > 1) {
+    if (std::any_of(found, sessions.end(), [&](const SessionSnapshot& session) {
+            return is_it(session) && session.kind != found->kind;
+        })) {
         return Error(Code::kInvalidArgument,
                      "the pid " + std::to_string(pid) +
                          " is a connection of this process and another process at once",

@@ -77,6 +77,10 @@ std::string InterruptCannot(const SessionSnapshot& session) {
 /// Kept although the state matches: the reason, or empty.
 std::string KeptBecause(const SessionSnapshot& session, const Rule& rule,
                         const std::optional<double>& age_ms) {
+    if (!session.is_visible && session.interrupt_only) {
+        return "what it is doing is not known: it was opened without a mutex, and its statements "
+               "are not captured";
+    }
     if (!session.is_visible) {
         return "its state is hidden from you: this needs pg_read_all_stats (or pg_monitor)";
     }

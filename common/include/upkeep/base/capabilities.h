@@ -18,6 +18,7 @@ struct HostFacts {
     bool has_statement_source = false;  // another source of captured statements can be read
     std::string statement_source;       // its name, or why there is none
     std::string statement_source_advice;
+    bool can_reap = true;       // false on a standby
     bool is_read_only = false;  // a standby, a read-only file
 };
 

@@ -1,0 +1,40 @@
+// SQLite's sessions as the core wants them: this process's connections (registry.h), and other
+// processes by the locks they hold on the same files. Not for: deciding anything.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include "registry.h"
+#include "upkeep/sessions/reap.h"
+
+namespace upkeep::sqlite {
+
+/// One other process that has a file open, from the kernel's table of locks.
+struct ForeignLocks {
+    int64_t pid = 0;
+    bool writes = false;       // RESERVED or above, or the WAL's write lock
+    bool reads = false;        // pins a snapshot: a read mark of the WAL, or SHARED without a WAL
+    bool checkpoints = false;  // or recovers
+};
+
+/// Other processes that hold locks on the database `file`, by pid. Linux; elsewhere none.
+/// Note: looks at names and inodes only. Opening and closing the file would drop this process's own
+/// locks on it. Processes of another pid namespace are not seen.
+std::vector<ForeignLocks> LocksOfOthers(const std::string& file);
+
+class ProcessSessions : public sessions::SessionPort {
+  public:
+    explicit ProcessSessions(sqlite3* db) : db_(db) {}
+
+    std::vector<sessions::SessionSnapshot> Look(int64_t* now_us) override;
+    /// Interrupts; nothing else is sound from outside the connection.
+    sessions::Outcome Act(const sessions::SessionSnapshot& seen, sessions::RuleAction action,
+                          sessions::MustBe must_be) override;
+    void Notice(const std::string&, const std::string&) override {}
+    std::string CurrentDatabase() override;
+
+  private:
+    sqlite3* db_;
+    std::vector<ConnectionView> views_;  // of the last Look
+};
+
+}  // namespace upkeep::sqlite
