@@ -8,8 +8,6 @@ namespace upkeep::pg {
 
 namespace {
 
-constexpr int64_t kPostgresEpochUs = 946684800LL * 1000000;  // 2000-01-01 since 1970-01-01, UTC
-
 // --- arguments ---------------------------------------------------------------------------------
 
 /// One array argument taken apart, in palloc memory.

@@ -22,3 +22,8 @@ GRANT EXECUTE ON FUNCTION upkeep.connections(), upkeep.connection_summary(),
 GRANT EXECUTE ON FUNCTION upkeep.end_session(integer, text, boolean),
     upkeep.reap_sessions(interval, text, text, text, text, boolean, integer, boolean)
     TO pg_signal_backend;
+
+-- captured statements; reset_statements is the superuser's
+GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
+    upkeep.percentile(bigint, double precision, text) TO pg_monitor;
