@@ -16,7 +16,6 @@ using ScalarBody = Value (*)(const Arguments&);
 Datum RunRows(FunctionCallInfo fcinfo, const char* name, RowsBody body);
 Datum RunScalar(FunctionCallInfo fcinfo, const char* name, ScalarBody body);
 
-
 /// Between the server's times (infinities included) and ours.
 Timestamp FromTimestampTz(TimestampTz time);
 TimestampTz ToTimestampTz(Timestamp time);
