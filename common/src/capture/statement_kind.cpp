@@ -135,7 +135,7 @@ class TableFinder {
             (word == "update" && last_ != "do" && last_ != "for")) {
             expects_ = true;
             if (word == "from") {
-                lists_.back() = 1;
+                lists_.back() = true;
             }
         } else if (word == "," && lists_.back()) {
             expects_ = true;
@@ -165,7 +165,7 @@ class TableFinder {
     std::string name_;
     std::string_view last_;
     bool expects_ = false;               // a table name may come next
-    std::vector<char> lists_ = {false};  // per depth: after FROM, a comma brings another table
+    std::vector<bool> lists_ = {false};  // per depth: after FROM, a comma brings another table
 };
 
 }  // namespace
