@@ -267,8 +267,12 @@ std::string SetSql(const SettingsInput& input, const AdvisedSetting& setting,
             return "ALTER SYSTEM SET " + name + " = " + literal;
         case SetBy::kRole:
             for (const std::string& role : input.roles_sql) {
-                sql += (sql.empty() ? "" : ";\n") + std::string("ALTER ROLE ") + role + " SET " +
-                       name + " = " + literal;
+                sql += sql.empty() ? "ALTER ROLE " : ";\nALTER ROLE ";
+                sql += role;
+                sql += " SET ";
+                sql += name;
+                sql += " = ";
+                sql += literal;
             }
             return sql;
         case SetBy::kPragma:
