@@ -362,7 +362,7 @@ class EndSessionTest(SessionsTest):
 
     def test_cancel(self):
         victim = self.open()
-        _, error = self.start(victim, "SELECT pg_sleep(20)")
+        thread, error = self.start(victim, "SELECT pg_sleep(20)")
         self.wait_state(victim, "active")
         pid = victim.info.backend_pid
         row, = self.rows("SELECT * FROM upkeep.end_session(%s)", pid)  # dry run is the default
@@ -370,7 +370,7 @@ class EndSessionTest(SessionsTest):
                           row["action"]), (pid, APP, "victim", "active", "would_cancel"))
         self.assertEqual(error, [])
         self.assertEqual(self.end(pid)["action"], "cancelled")
-        self.wait_state(victim, "idle")
+        thread.join()
         self.assertEqual(error[0].pgcode, "57014")
         self.assertTrue(self.is_alive(victim))
 
