@@ -16,8 +16,6 @@ using ScalarBody = Value (*)(const Arguments&);
 Datum RunRows(FunctionCallInfo fcinfo, const char* name, RowsBody body);
 Datum RunScalar(FunctionCallInfo fcinfo, const char* name, ScalarBody body);
 
-inline constexpr int64_t kPostgresEpochUs = 946684800LL * 1000000;  // 2000-01-01 UTC
-
 /// Between the server's times (infinities included) and ours.
 Timestamp FromTimestampTz(TimestampTz time);
 TimestampTz ToTimestampTz(Timestamp time);

@@ -41,6 +41,16 @@ inline const LocalPgBackendStatus* LocalBackend(int index) {
 #endif
 }
 
+/// Does the text of the statement (or of a view in it) name this table? Partitions and children
+/// that the planner added are checked for nobody.
+inline bool IsMentioned(const RangeTblEntry* entry) {
+#if PG_VERSION_NUM >= 160000
+    return entry->perminfoindex != 0;
+#else
+    return entry->requiredPerms != 0;
+#endif
+}
+
 /// copyObject() is a C macro.
 template <typename Tree>
 Tree* CopyTree(const Tree* tree) {

@@ -1,7 +1,10 @@
 // upkeep itself: version, capabilities.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "capture_views.h"
 #include "captured.h"
+#include "settings.h"
+#include "shmem.h"
 #include "tier.h"
 #include "upkeep/base/version.h"
 
@@ -25,6 +28,12 @@ UPKEEP_ROWS(capabilities) {
         facts.preload_advice =
             "add upkeep to shared_preload_libraries (keep what is there) and restart the server";
     }
+    facts.can_capture = upkeep::pg::SharedStore() != nullptr &&
+                        upkeep::pg::settings.capture != upkeep::pg::kCaptureNone;
+    facts.capture_reason = upkeep::pg::CaptureReason();
+    facts.capture_advice = !facts.preload_advice.empty() ? facts.preload_advice
+                           : facts.can_capture           ? ""
+                                                         : "set upkeep.capture to top or all";
     facts.has_statement_source = upkeep::pg::HasStatementSource();
     facts.statement_source = facts.has_statement_source
                                  ? "pg_stat_statements is installed in this database"

@@ -28,3 +28,9 @@ extern "C" {
 #undef Abs
 #undef Min
 #undef Max
+
+namespace upkeep::pg {
+
+inline constexpr int64_t kPostgresEpochUs = 946684800LL * 1000000;  // 2000 since 1970, UTC
+
+}  // namespace upkeep::pg

@@ -26,8 +26,6 @@ using sessions::RuleAction;
 using sessions::SessionKind;
 using sessions::SessionSnapshot;
 
-constexpr int64_t kPostgresEpochUs = 946684800LL * 1000000;  // 2000-01-01 since 1970-01-01, UTC
-
 /// A result as text, row by row, in palloc memory; NULL is nullptr.
 struct Cells {
     char** cells;

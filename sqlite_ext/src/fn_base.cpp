@@ -24,6 +24,7 @@ Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
         facts.loaded_reason += " without JSON functions: arguments cannot be arrays";
         facts.preload_advice = "use an SQLite built with its JSON functions";
     }
+    facts.capture_reason = "this version does not capture statements in SQLite";
     facts.statement_source = "this version does not capture statements in SQLite";
     facts.statement_source_advice =
         "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …')";

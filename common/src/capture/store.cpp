@@ -118,6 +118,16 @@ void Store::RecordNew(StatementCache& cache, const StatementKey& key, StatementI
     statements_.Unpin(claimed);
 }
 
+bool Store::AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t ns) {
+    const SlotRef found = statements_.FindStatement(cache, key);
+    if (!found) {
+        return false;
+    }
+    Bump(statements_.At(found.record).totals.plan_ns, ns);
+    statements_.Unpin(found);
+    return true;
+}
+
 void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
     StatementCache cache;
     StatementInfo info{.operation = snapshot.operation, .tables = snapshot.tables};

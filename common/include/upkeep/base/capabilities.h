@@ -14,7 +14,9 @@ struct HostFacts {
     Loaded loaded = Loaded::kCreated;
     std::string loaded_reason;   // `shared_preload_libraries names upkeep`, `loaded by .load`, …
     std::string preload_advice;  // what to do for more; empty: nothing more to get
-    bool can_capture = false;    // this version on this host captures statements
+    bool can_capture = false;    // statements are captured here and now
+    std::string capture_reason;  // what of them, or why not
+    std::string capture_advice;  // what to do; empty: nothing
     bool has_statement_source = false;  // another source of captured statements can be read
     std::string statement_source;       // its name, or why there is none
     std::string statement_source_advice;

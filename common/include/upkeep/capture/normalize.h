@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,22 @@ enum class SqlDialect : uint8_t { kPostgres, kSqlite };
 /// left out, unquoted words in lower case (ASCII), one canonical spacing, no final semicolon.
 /// Never longer than 2 x the input + 1. Note: linear time; any bytes are accepted.
 std::string Normalize(std::string_view sql, SqlDialect dialect);
+
+/// How literals of a text are found.
+struct MaskOptions {
+    SqlDialect dialect = SqlDialect::kPostgres;
+    bool backslash = false;  // standard_conforming_strings is off
+    int first_number = 1;    // the first constant becomes $1
+};
+
+/// `sql` with the constants at these byte offsets (ascending, each once, a leading minus is part of
+/// one) as $1, $2 …, everything else as it was written but for comments (left out: they may carry
+/// data) and string literals nobody named (`?`). What pg_stat_statements shows, without comments.
+std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
+                             const MaskOptions& options);
+
+/// The same with every literal of the text; parameters stay.
+std::string MaskLiterals(std::string_view sql, const MaskOptions& options);
 
 /// 64-bit hash of a normalised text. Stable across versions and machines: state files hold it.
 int64_t Fingerprint(std::string_view normalized);

@@ -76,6 +76,8 @@ class Store {
     /// here.
     void RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
                    const Execution& execution);
+    /// Adds time of planning to a known statement. False: it is not known; nothing was counted.
+    bool AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t ns);
     /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.
     void Restore(const StatementSnapshot& snapshot, std::string_view text);
 

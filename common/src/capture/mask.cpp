@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: PostgreSQL
+#include <algorithm>
+
+#include "tokenizer.h"
+
+namespace upkeep::capture {
+
+namespace {
+
+bool IsParameter(std::string_view token) {
+    return token.size() > 1 && ((token[0] == '$' && IsDigit(token[1])) || token[0] == '?' ||
+                                token[0] == ':' || token[0] == '@');
+}
+
+bool HasQuote(std::string_view token) {
+    return token.find('\'') != std::string_view::npos || token[0] == '$';
+}
+
+/// Copies a text, token by token, with constants replaced.
+class Masker {
+  public:
+    Masker(std::string_view sql, const MaskOptions& options)
+        : sql_(sql),
+          tokens_(sql, options.dialect, options.backslash),
+          next_number_(options.first_number) {
+        out_.reserve(sql.size());
+    }
+
+    /// False: the text has ended.
+    bool Next() {
+        const Token token = tokens_.Next();
+        if (token.kind == Kind::kEnd) {
+            return false;
+        }
+        start_ = static_cast<size_t>(token.text.data() - sql_.data());
+        CopyGap(start_);
+        token_ = token;
+        copied_ = start_ + token.text.size();
+        return true;
+    }
+
+    const Token& token() const { return token_; }
+    size_t end() const { return copied_; }
+
+    void CopyToken() { out_ += token_.text; }
+    void PutUnknown() { out_ += '?'; }
+    void PutNumber() { out_ += "$" + std::to_string(next_number_++); }
+
+    /// After a minus: the number is part of the same constant.
+    void SkipNext() {
+        const Token token = tokens_.Next();
+        if (token.kind != Kind::kEnd) {
+            copied_ = static_cast<size_t>(token.text.data() - sql_.data()) + token.text.size();
+        }
+    }
+
+    /// 'a' and, on the next line, 'b' are one literal.
+    void SkipContinuations() {
+        while (token_.text.back() == '\'') {
+            size_t at = copied_;
+            bool has_newline = false;
+            while (at < sql_.size() && IsSpace(sql_[at])) {
+                has_newline = has_newline || sql_[at] == '\n' || sql_[at] == '\r';
+                ++at;
+            }
+            if (!has_newline || at >= sql_.size() || sql_[at] != '\'') {
+                return;
+            }
+            token_ = tokens_.Next();
+            copied_ = at + token_.text.size();
+        }
+    }
+
+    std::string Finish() {
+        CopyGap(sql_.size());
+        return std::move(out_);
+    }
+
+  private:
+    /// White space as it is; where a comment stands, one space.
+    void CopyGap(size_t to) {
+        const std::string_view gap = sql_.substr(copied_, to - copied_);
+        const bool is_space = std::all_of(gap.begin(), gap.end(), IsSpace);
+        if (is_space) {
+            out_ += gap;
+        } else if (!out_.empty() && to < sql_.size()) {
+            out_ += ' ';
+        }
+    }
+
+    std::string_view sql_;
+    Tokenizer tokens_;
+    int next_number_;
+    std::string out_;
+    Token token_;
+    size_t start_ = 0;
+    size_t copied_ = 0;
+};
+
+}  // namespace
+
+std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
+                             const MaskOptions& options) {
+    Masker masker(sql, options);
+    size_t next = 0;
+    while (masker.Next()) {
+        const Token& token = masker.token();
+        bool is_constant = false;
+        while (next < offsets.size() && offsets[next] < static_cast<int>(masker.end())) {
+            is_constant = true;
+            ++next;
+        }
+        if (is_constant) {
+            if (token.text == "-") {
+                masker.SkipNext();
+            }
+            masker.SkipContinuations();
+            masker.PutNumber();
+        } else if (token.kind == Kind::kLiteral && HasQuote(token.text) &&
+                   !IsParameter(token.text)) {
+            masker.SkipContinuations();
+            masker.PutUnknown();
+        } else {
+            masker.CopyToken();
+        }
+    }
+    return masker.Finish();
+}
+
+std::string MaskLiterals(std::string_view sql, const MaskOptions& options) {
+    Masker masker(sql, options);
+    while (masker.Next()) {
+        const Token& token = masker.token();
+        if (token.kind == Kind::kLiteral && !IsParameter(token.text)) {
+            masker.SkipContinuations();
+            masker.PutNumber();
+        } else {
+            masker.CopyToken();
+        }
+    }
+    return masker.Finish();
+}
+
+}  // namespace upkeep::capture

@@ -1,0 +1,24 @@
+// The store as one caller may see it.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <vector>
+
+#include "upkeep/capture/rows.h"
+
+namespace upkeep::pg {
+
+/// Why there is nothing to read, or empty: the store can be read. Says it in a NOTICE, too.
+bool NoticeWithoutCapture();
+
+/// Whether the texts are looked up as well.
+enum class Texts : bool { kLeave, kRead };
+
+/// Every captured statement; only those of this database if asked so.
+std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_database);
+std::vector<capture::SlowView> VisibleSlowStatements();
+
+/// One sentence about capture here, for capabilities.
+std::string CaptureReason();
+
+}  // namespace upkeep::pg

@@ -1,0 +1,40 @@
+// Captured statements.
+// SPDX-License-Identifier: PostgreSQL
+#include "adapter.h"
+#include "capture_views.h"
+#include "shmem.h"
+
+UPKEEP_ROWS(statements) {
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        upkeep::capture::StatementRows(
+            upkeep::pg::VisibleStatements(upkeep::pg::Texts::kRead, false), {}, rows);
+    }
+}
+
+UPKEEP_ROWS(slow_statements) {
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        upkeep::capture::SlowRows(upkeep::pg::VisibleSlowStatements(), {}, rows);
+    }
+}
+
+UPKEEP_ROWS(endpoints) {
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        upkeep::capture::EndpointRows(
+            upkeep::pg::VisibleStatements(upkeep::pg::Texts::kLeave, false), rows);
+    }
+}
+
+UPKEEP_SCALAR(percentile) {
+    std::vector<upkeep::capture::StatementView> statements;
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        statements = upkeep::pg::VisibleStatements(upkeep::pg::Texts::kLeave, true);
+    }
+    return upkeep::capture::Percentile(statements, arguments).OrThrow();
+}
+
+UPKEEP_SCALAR(reset_statements) {
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        upkeep::pg::SharedStore()->Reset(GetCurrentTimestamp() + upkeep::pg::kPostgresEpochUs);
+    }
+    return {};
+}

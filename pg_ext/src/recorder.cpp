@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "recorder.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "pg.h"
+#include "settings.h"
+#include "upkeep/capture/normalize.h"
+#include "upkeep/capture/plan_json.h"
+
+extern "C" {
+#include "parser/parser.h"
+}
+
+namespace upkeep::pg {
+
+namespace {
+
+using capture::Execution;
+using capture::StatementKey;
+
+/// Runs a body that may run out of memory; what it cannot do is counted, nothing more.
+template <typename Body>
+auto Safely(Body body) noexcept -> decltype(body()) {
+    try {
+        return body();
+    } catch (const std::exception&) {
+        CountOwnError();
+        return decltype(body())();
+    }
+}
+
+struct PlanningTime {
+    StatementKey key;
+    uint64_t ns = 0;
+};
+PlanningTime pending_planning;  // of a statement that was not known when it was planned
+
+uint32_t EndpointId() {
+    static uint32_t known_changes = UINT32_MAX;
+    static uint32_t id = capture::EndpointNames::kNone;
+    if (known_changes != settings.endpoint_changes) {
+        id = settings.endpoint == nullptr ? capture::EndpointNames::kNone
+                                          : SharedStore()->endpoints().IdOf(settings.endpoint);
+        known_changes = settings.endpoint_changes;
+    }
+    return id;
+}
+
+capture::MaskOptions Options(int highest_parameter) {
+    return {.dialect = capture::SqlDialect::kPostgres,
+            .backslash = !standard_conforming_strings,
+            .first_number = highest_parameter + 1};
+}
+
+std::string Masked(const SourceText& text) {
+    const std::string_view source(text.source, static_cast<size_t>(text.length));
+    if (text.offsets == nullptr) {
+        return capture::MaskLiterals(source, Options(text.highest_parameter));
+    }
+    std::vector<int> offsets(text.offsets, text.offsets + text.offset_count);
+    std::sort(offsets.begin(), offsets.end());
+    offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
+    offsets.erase(offsets.begin(), std::lower_bound(offsets.begin(), offsets.end(), 0));
+    return capture::ReplaceConstants(source, offsets, Options(text.highest_parameter));
+}
+
+std::string TextOrEmpty(const char* text) {
+    return text == nullptr ? std::string() : std::string(text);
+}
+
+}  // namespace
+
+StatementKey KeyFor(uint64_t fingerprint, bool top_level) noexcept {
+    return {.fingerprint = static_cast<int64_t>(fingerprint),
+            .database = MyDatabaseId,
+            .user = GetUserId(),
+            .endpoint = Safely([] { return EndpointId(); }),
+            .top_level = top_level ? 1U : 0U};
+}
+
+bool CountKnown(const StatementKey& key, const Execution& execution) noexcept {
+    return SharedStore()->Record(BackendStatements(), key, execution);
+}
+
+void CountNew(const StatementKey& key, capture::Operation operation, const char* tables,
+              const Execution& execution) noexcept {
+    Execution counted = execution;
+    if (pending_planning.key == key) {
+        counted.plan_ns += pending_planning.ns;
+        pending_planning = {};
+    }
+    Safely([&] {
+        capture::StatementInfo info;
+        info.operation = operation;
+        info.tables = tables;
+        SharedStore()->RecordNew(BackendStatements(), key, info, counted);
+        return true;
+    });
+}
+
+void CountPlanning(const StatementKey& key, uint64_t ns) noexcept {
+    if (!SharedStore()->AddPlanning(BackendStatements(), key, ns)) {
+        pending_planning = {key, ns};
+    }
+}
+
+bool TextIsKept(uint64_t fingerprint) noexcept {
+    return SharedStore()->texts().Knows(BackendTexts(), MyDatabaseId,
+                                        static_cast<int64_t>(fingerprint));
+}
+
+void KeepText(uint64_t fingerprint, const SourceText& text) noexcept {
+    Safely([&] {
+        return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint),
+                                           Masked(text));
+    });
+}
+
+void KeepPlainText(uint64_t fingerprint, const char* text) noexcept {
+    Safely([&] {
+        return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint), text);
+    });
+}
+
+void KeepSlow(const SlowInput& input) noexcept {
+    Safely([&] {
+        capture::SlowStatement slow;
+        slow.fields = input.fields;
+        slow.application_name = TextOrEmpty(input.application_name);
+        slow.client_addr = TextOrEmpty(input.client_addr);
+        slow.error_code = TextOrEmpty(input.error_code);
+        slow.parameters = TextOrEmpty(input.parameters);
+        slow.query = SharedStore()
+                         ->texts()
+                         .Read(input.fields.database, input.fields.fingerprint)
+                         .value_or(std::string());
+        if (input.plan != nullptr) {
+            slow.plan = capture::CompactPlan(input.plan, input.keeps_literals);
+        }
+        SharedStore()->slow().Add(slow);
+        return true;
+    });
+}
+
+void CountOwnError() noexcept {
+    SharedStore()->CountHostError();
+}
+
+}  // namespace upkeep::pg

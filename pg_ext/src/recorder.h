@@ -1,0 +1,50 @@
+// From what a hook saw to the store: the half of capture that touches the core. Nothing here calls
+// the server or lets an exception out; a failure of ours is counted and the statement goes on.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include "shmem.h"
+
+namespace upkeep::pg {
+
+/// Text of a statement as the parser saw it; `offsets` of its constants as the jumble tells them
+/// (unsorted, of `source`), nullptr: unknown, all literals are masked.
+struct SourceText {
+    const char* source;
+    int length;
+    const int* offsets;
+    int offset_count;
+    int highest_parameter;
+};
+
+/// Key of a statement that runs here and now, but for the parts that are given.
+capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level) noexcept;
+
+/// True: known and counted. False: call CountNew.
+bool CountKnown(const capture::StatementKey& key, const capture::Execution& execution) noexcept;
+/// `tables`: names separated by '\n'.
+void CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
+              const capture::Execution& execution) noexcept;
+/// Time of planning alone; kept for the coming execution if the statement is new.
+void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
+
+bool TextIsKept(uint64_t fingerprint) noexcept;
+void KeepText(uint64_t fingerprint, const SourceText& text) noexcept;
+/// A text that is shown as it is (a statement that may hold a password: its tag only).
+void KeepPlainText(uint64_t fingerprint, const char* text) noexcept;
+
+/// One slow statement. Any text may be nullptr. `plan`: what EXPLAIN (FORMAT JSON) printed.
+struct SlowInput {
+    capture::SlowFields fields;
+    const char* application_name;
+    const char* client_addr;
+    const char* error_code;
+    const char* parameters;
+    const char* plan;
+    bool keeps_literals;
+};
+void KeepSlow(const SlowInput& input) noexcept;
+
+void CountOwnError() noexcept;
+
+}  // namespace upkeep::pg

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "shmem.h"
+
+#include <new>
+
+#include "pg.h"
+#include "settings.h"
+
+extern "C" {
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+}
+
+namespace upkeep::pg {
+
+namespace {
+
+shmem_request_hook_type previous_request = nullptr;
+shmem_startup_hook_type previous_startup = nullptr;
+
+// Built in place when the segment is there; never destroyed, as the process just ends.
+static_assert(std::is_trivially_destructible_v<capture::Store>);
+alignas(capture::Store) char store_memory[sizeof(capture::Store)];
+capture::Store* store = nullptr;
+capture::StatementCache statement_cache;
+capture::TextCache text_cache;
+
+capture::StoreLimits LimitsOfSettings() {
+    capture::StoreLimits limits;
+    limits.statements = static_cast<uint32_t>(settings.max_statements);
+    limits.text_bytes = static_cast<uint64_t>(settings.text_memory_mb) << 20;
+    limits.slow_statements = static_cast<uint32_t>(settings.max_slow_statements);
+    return limits;
+}
+
+void Request() {
+    if (previous_request != nullptr) {
+        previous_request();
+    }
+    RequestAddinShmemSpace(capture::Store::BytesNeeded(LimitsOfSettings()));
+}
+
+/// The core's only throw here is a block of another layout, which cannot be: same binary.
+bool Attach(void* block, bool found) noexcept {
+    const int64_t now_us = GetCurrentTimestamp() + kPostgresEpochUs;
+    store = found ? new (store_memory) capture::Store(block)
+                  : new (store_memory)
+                        capture::Store(capture::Store::Format(block, LimitsOfSettings(), now_us));
+    return true;
+}
+
+void Startup() {
+    if (previous_startup != nullptr) {
+        previous_startup();
+    }
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    bool found = false;
+    void* block =
+        ShmemInitStruct("upkeep capture", capture::Store::BytesNeeded(LimitsOfSettings()), &found);
+    Attach(block, found);
+    LWLockRelease(AddinShmemInitLock);
+}
+
+}  // namespace
+
+void RequestSharedMemory() {
+    previous_request = shmem_request_hook;
+    shmem_request_hook = Request;
+    previous_startup = shmem_startup_hook;
+    shmem_startup_hook = Startup;
+}
+
+capture::Store* SharedStore() {
+    return store;
+}
+capture::StatementCache& BackendStatements() {
+    return statement_cache;
+}
+capture::TextCache& BackendTexts() {
+    return text_cache;
+}
+
+}  // namespace upkeep::pg

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "statement_facts.h"
+
+#include <cstring>
+
+#include "compat.h"
+#include "guard.h"
+#include "recorder.h"
+
+extern "C" {
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/explain.h"
+#include "common/hashfn.h"
+#include "nodes/params.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+}
+
+namespace upkeep::pg {
+
+namespace {
+
+using capture::Operation;
+
+/// Appends one name if it fits as a whole and is not there yet.
+void AddName(char (&out)[kTablesRoom], const char* schema, const char* name) {
+    char full[kTablesRoom];
+    snprintf(full, sizeof(full), schema == nullptr ? "%s%s" : "%s.%s",
+             schema == nullptr ? "" : schema, name);
+    const size_t length = strlen(full);
+    const size_t used = strlen(out);
+    for (const char* at = out; *at != '\0';) {
+        const char* end = strchrnul(at, '\n');
+        if (static_cast<size_t>(end - at) == length && memcmp(at, full, length) == 0) {
+            return;
+        }
+        at = *end == '\n' ? end + 1 : end;
+    }
+    if (used + 1 + length + 1 > kTablesRoom) {
+        return;
+    }
+    snprintf(out + used, kTablesRoom - used, used == 0 ? "%s%s" : "%s%s", used == 0 ? "" : "\n",
+             full);
+}
+
+/// The relation may be gone: the statement itself may have dropped it.
+void AddRelation(char (&out)[kTablesRoom], Oid relation) {
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation))) {
+        return;
+    }
+    const char* name = get_rel_name(relation);
+    const char* schema =
+        RelationIsVisible(relation) ? nullptr : get_namespace_name(get_rel_namespace(relation));
+    if (name != nullptr) {
+        AddName(out, schema, name);
+    }
+}
+
+void AddShape(const Plan* plan, PlanShape* shape) {
+    for (; plan != nullptr; plan = plan->lefttree) {
+        shape->full_scans += IsA(plan, SeqScan) ? 1 : 0;
+        shape->sorts += IsA(plan, Sort) || IsA(plan, IncrementalSort) ? 1 : 0;
+        AddShape(plan->righttree, shape);
+        const List* children = NIL;
+        if (IsA(plan, Append)) {
+            children = reinterpret_cast<const Append*>(plan)->appendplans;
+        } else if (IsA(plan, MergeAppend)) {
+            children = reinterpret_cast<const MergeAppend*>(plan)->mergeplans;
+        } else if (IsA(plan, SubqueryScan)) {
+            AddShape(reinterpret_cast<const SubqueryScan*>(plan)->subplan, shape);
+        }
+        for (int i = 0; i < list_length(children); ++i) {
+            AddShape(static_cast<const Plan*>(list_nth(children, i)), shape);
+        }
+    }
+}
+
+/// Runs `call`, whose failure must not fail the user's statement, in a subtransaction. False: it
+/// failed, or none can be started here. A cancel goes through.
+template <typename Call>
+bool TryOrCount(Call call) {
+    if (IsInParallelMode() || !IsTransactionState()) {
+        return false;
+    }
+    bool done = false;
+    ErrorData* error = TryInSubtransaction(call, &done, Keep::kWork);
+    if (error == nullptr) {
+        return done;
+    }
+    if (MustUnwind(error)) {
+        ReThrowError(error);
+    }
+    FreeErrorData(error);
+    CountOwnError();
+    return false;
+}
+
+}  // namespace
+
+Operation OperationOf(CmdType command) {
+    switch (command) {
+        case CMD_SELECT:
+            return Operation::kSelect;
+        case CMD_INSERT:
+            return Operation::kInsert;
+        case CMD_UPDATE:
+            return Operation::kUpdate;
+        case CMD_DELETE:
+            return Operation::kDelete;
+        case CMD_MERGE:
+            return Operation::kMerge;
+        case CMD_UTILITY:
+            return Operation::kUtility;
+        default:
+            return Operation::kOther;
+    }
+}
+
+void NamesOfTables(const PlannedStmt* planned, char (&out)[kTablesRoom]) {
+    out[0] = '\0';
+    for (int i = 0; i < list_length(planned->rtable); ++i) {
+        const auto* entry = static_cast<const RangeTblEntry*>(list_nth(planned->rtable, i));
+        if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW &&
+            IsMentioned(entry)) {
+            AddRelation(out, entry->relid);
+        }
+    }
+}
+
+void NameOfUtilityTable(const Node* utility, char (&out)[kTablesRoom]) {
+    out[0] = '\0';
+    const RangeVar* table = nullptr;
+    if (IsA(utility, CopyStmt)) {
+        table = reinterpret_cast<const CopyStmt*>(utility)->relation;
+    } else if (IsA(utility, TruncateStmt)) {
+        table = static_cast<const RangeVar*>(
+            linitial(reinterpret_cast<const TruncateStmt*>(utility)->relations));
+    }
+    if (table != nullptr) {
+        AddName(out, table->schemaname, table->relname);
+    }
+}
+
+PlanShape ShapeOf(const PlannedStmt* planned) {
+    PlanShape shape = {};
+    AddShape(planned->planTree, &shape);
+    for (int i = 0; i < list_length(planned->subplans); ++i) {
+        AddShape(static_cast<const Plan*>(list_nth(planned->subplans, i)), &shape);
+    }
+    return shape;
+}
+
+bool IsCountedUtility(const Node* utility) {
+    return !IsA(utility, ExecuteStmt) && !IsA(utility, PrepareStmt) &&
+           !IsA(utility, DeallocateStmt);
+}
+
+bool MayHoldPassword(const Node* utility) {
+    switch (nodeTag(utility)) {
+        case T_CreateRoleStmt:
+        case T_AlterRoleStmt:
+        case T_AlterRoleSetStmt:
+        case T_CreateUserMappingStmt:
+        case T_AlterUserMappingStmt:
+        case T_CreateForeignServerStmt:
+        case T_AlterForeignServerStmt:
+        case T_CreateSubscriptionStmt:
+        case T_AlterSubscriptionStmt:
+        case T_AlterSystemStmt:
+            return true;
+        default:
+            return false;
+    }
+}
+
+uint64_t FingerprintOfUtility(const char* text, int length) {
+    const uint64_t hash =
+        DatumGetUInt64(hash_any_extended(reinterpret_cast<const unsigned char*>(text), length, 0));
+    return hash != 0 ? hash : 2;  // as the server: 0 is none, 1 pg_stat_statements' own
+}
+
+const char* PlanOf(QueryDesc* query) {
+    StringInfo text = nullptr;
+    const bool done = TryOrCount([query, out = &text] {
+        // In the query's own context: what a subtransaction allocates would go with it.
+        MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
+        ExplainState* state = NewExplainState();
+        state->format = EXPLAIN_FORMAT_JSON;
+        state->costs = true;
+        ExplainBeginOutput(state);
+        ExplainPrintPlan(state, query);
+        ExplainEndOutput(state);
+        // The single-object form, as auto_explain logs it
+        if (state->str->len > 0 && state->str->data[state->str->len - 1] == '\n') {
+            state->str->data[--state->str->len] = '\0';
+        }
+        state->str->data[0] = '{';
+        state->str->data[state->str->len - 1] = '}';
+        *out = state->str;
+        MemoryContextSwitchTo(caller);
+        return true;
+    });
+    return done ? text->data : nullptr;
+}
+
+const char* ParametersOf(QueryDesc* query) {
+    if (query->params == nullptr || query->params->numParams == 0) {
+        return nullptr;
+    }
+    char* text = nullptr;
+    TryOrCount([query, out = &text] {
+        MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
+        *out = BuildParamLogString(query->params, nullptr, 100);
+        MemoryContextSwitchTo(caller);
+        return true;
+    });
+    return text;
+}
+
+}  // namespace upkeep::pg
