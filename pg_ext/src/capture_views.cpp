@@ -74,8 +74,8 @@ std::string Presentable(std::string text) {
     return text;
 }
 
-std::string TextOf(Store& store, uint32_t database, int64_t fingerprint) {
-    return Presentable(store.texts().Read(database, fingerprint).value_or(std::string()));
+std::string TextOf(Store& store, uint32_t database, int64_t fingerprint, uint32_t user) {
+    return Presentable(store.texts().Read(database, fingerprint, user).value_or(std::string()));
 }
 
 void Notice(const char* message, const char* hint) {
@@ -113,7 +113,7 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
         view.counts = std::move(snapshot);
         view.endpoint = Presentable(store.endpoints().NameOf(key.endpoint));
         if (texts == Texts::kRead && view.is_visible) {
-            view.query = TextOf(store, key.database, key.fingerprint);
+            view.query = TextOf(store, key.database, key.fingerprint, key.user);
             if (view.query.empty()) {
                 view.query = capture::kNotKept;
             }
@@ -134,7 +134,7 @@ std::vector<capture::SlowView> VisibleSlowStatements() {
         view.database_name = catalog.DatabaseName(fields.database);
         view.user_name = catalog.UserName(fields.user);
         view.endpoint = Presentable(store.endpoints().NameOf(fields.endpoint));
-        view.query = TextOf(store, fields.database, fields.fingerprint);
+        view.query = TextOf(store, fields.database, fields.fingerprint, fields.user);
         if (view.query.empty()) {
             view.query = slow.query.empty() ? std::string(capture::kNotKept)
                                             : Presentable(std::move(slow.query));

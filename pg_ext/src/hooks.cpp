@@ -47,6 +47,16 @@ ProcessUtility_hook_type previous_utility = nullptr;
 /// Statements under way in this backend, one inside the other; 0: the next one is a client's.
 int nesting = 0;
 
+/// Where a statement began. An error may leave another role in force (a function's owner).
+struct Place {
+    int level;
+    Oid user;
+};
+
+Place Here() {
+    return {nesting, GetUserId()};
+}
+
 bool IsCaptured(int level) {
     if (SharedStore() == nullptr || IsParallelWorker()) {
         return false;
@@ -101,8 +111,9 @@ SlowInput SlowOf(const StatementKey& key, const Execution& execution) {
 
 /// In a handler: counts the error that is under way. Calls nothing of the server but the error's
 /// code.
-void CountFailure(uint64_t fingerprint, capture::Operation operation, int level, uint64_t ns) {
-    const StatementKey key = KeyFor(fingerprint, level == 0);
+void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
+                  uint64_t ns) {
+    const StatementKey key = KeyFor(fingerprint, place.level == 0, place.user);
     Execution execution;
     execution.duration_ns = ns;
     execution.is_error = true;
@@ -166,7 +177,7 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     }
     const uint64_t fingerprint = parse->queryId;
     const capture::Operation operation = OperationOf(parse->commandType);
-    const int level = nesting;
+    const Place here = Here();
     PlannedStmt* volatile result = nullptr;
     instr_time start;
     INSTR_TIME_SET_CURRENT(start);
@@ -175,16 +186,17 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     { result = PlanAsBefore(parse, text, options, params); }
     PG_CATCH();
     {
-        nesting = level;
-        CountFailure(fingerprint, operation, level, 0);
+        nesting = here.level;
+        CountFailure(fingerprint, operation, here, 0);
         PG_RE_THROW();
     }
     PG_END_TRY();
-    nesting = level;
+    nesting = here.level;
     instr_time took;
     INSTR_TIME_SET_CURRENT(took);
     INSTR_TIME_SUBTRACT(took, start);
-    CountPlanning(KeyFor(fingerprint, level == 0), Nanoseconds(INSTR_TIME_GET_DOUBLE(took)));
+    CountPlanning(KeyFor(fingerprint, here.level == 0, here.user),
+                  Nanoseconds(INSTR_TIME_GET_DOUBLE(took)));
     return result;
 }
 
@@ -209,15 +221,15 @@ uint64_t UnfinishedNs(const QueryDesc* query) {
     return Nanoseconds(total->total + INSTR_TIME_GET_DOUBLE(sum));
 }
 
-void CountFailedQuery(const QueryDesc* query, int level) {
-    if (IsCapturedQuery(query, level)) {
-        CountFailure(query->plannedstmt->queryId, OperationOf(query->operation), level,
+void CountFailedQuery(const QueryDesc* query, const Place& place) {
+    if (IsCapturedQuery(query, place.level)) {
+        CountFailure(query->plannedstmt->queryId, OperationOf(query->operation), place,
                      UnfinishedNs(query));
     }
 }
 
 void Started(QueryDesc* query, int flags) {
-    const int level = nesting;
+    const Place here = Here();
     ++nesting;
     PG_TRY();
     {
@@ -229,13 +241,13 @@ void Started(QueryDesc* query, int flags) {
     }
     PG_CATCH();
     {
-        nesting = level;
-        CountFailedQuery(query, level);
+        nesting = here.level;
+        CountFailedQuery(query, here);
         PG_RE_THROW();
     }
     PG_END_TRY();
-    nesting = level;
-    if (IsCapturedQuery(query, level) && query->totaltime == nullptr) {
+    nesting = here.level;
+    if (IsCapturedQuery(query, here.level) && query->totaltime == nullptr) {
         MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
         query->totaltime = InstrAlloc(1, INSTRUMENT_ALL, false);
         MemoryContextSwitchTo(caller);
@@ -243,7 +255,7 @@ void Started(QueryDesc* query, int flags) {
 }
 
 void Ran(QueryDesc* query, ScanDirection direction, uint64 count, bool execute_once) {
-    const int level = nesting;
+    const Place here = Here();
     ++nesting;
     PG_TRY();
     {
@@ -255,16 +267,16 @@ void Ran(QueryDesc* query, ScanDirection direction, uint64 count, bool execute_o
     }
     PG_CATCH();
     {
-        nesting = level;
-        CountFailedQuery(query, level);
+        nesting = here.level;
+        CountFailedQuery(query, here);
         PG_RE_THROW();
     }
     PG_END_TRY();
-    nesting = level;
+    nesting = here.level;
 }
 
 void Finished(QueryDesc* query) {
-    const int level = nesting;
+    const Place here = Here();
     ++nesting;
     PG_TRY();
     {
@@ -276,12 +288,12 @@ void Finished(QueryDesc* query) {
     }
     PG_CATCH();
     {
-        nesting = level;
-        CountFailedQuery(query, level);
+        nesting = here.level;
+        CountFailedQuery(query, here);
         PG_RE_THROW();
     }
     PG_END_TRY();
-    nesting = level;
+    nesting = here.level;
 }
 
 void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& execution) {
@@ -298,7 +310,7 @@ void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& e
 void CountQuery(QueryDesc* query) {
     InstrEndLoop(query->totaltime);
     const PlannedStmt* planned = query->plannedstmt;
-    const StatementKey key = KeyFor(planned->queryId, nesting == 0);
+    const StatementKey key = KeyFor(planned->queryId, nesting == 0, GetUserId());
     const PlanShape shape = ShapeOf(planned);
     Execution execution;
     execution.duration_ns = Nanoseconds(query->totaltime->total);
@@ -407,7 +419,7 @@ void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, 
     WalUsage wal = {};
     WalUsageAccumDiff(&wal, &pgWalUsage, &frame.wal);
     SetUsage(&execution, buffers, wal);
-    const StatementKey key = KeyFor(frame.fingerprint, level == 0);
+    const StatementKey key = KeyFor(frame.fingerprint, level == 0, GetUserId());
     KeepUtilityText(frame);
     if (!CountKnown(key, execution)) {
         CountNew(key, capture::Operation::kUtility, frame.tables, execution);
@@ -436,21 +448,21 @@ void RunAsBefore(const UtilityCall& call) {
 }
 
 void RunCounted(const UtilityCall& call) {
-    const int level = nesting;
+    const Place here = Here();
     const UtilityFrame frame = FrameOf(call.statement, call.source);
     ++nesting;
     PG_TRY();
     { RunAsBefore(call); }
     PG_CATCH();
     {
-        nesting = level;
+        nesting = here.level;
         KeepUtilityText(frame);
-        CountFailure(frame.fingerprint, capture::Operation::kUtility, level, NsSince(frame.start));
+        CountFailure(frame.fingerprint, capture::Operation::kUtility, here, NsSince(frame.start));
         PG_RE_THROW();
     }
     PG_END_TRY();
-    nesting = level;
-    CountUtility(frame, call.completion, level);
+    nesting = here.level;
+    CountUtility(frame, call.completion, here.level);
 }
 
 void Utility(PlannedStmt* statement, const char* source, bool read_only,

@@ -72,10 +72,10 @@ std::string TextOrEmpty(const char* text) {
 
 }  // namespace
 
-StatementKey KeyFor(uint64_t fingerprint, bool top_level) noexcept {
+StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user) noexcept {
     return {.fingerprint = static_cast<int64_t>(fingerprint),
             .database = MyDatabaseId,
-            .user = GetUserId(),
+            .user = user,
             .endpoint = Safely([] { return EndpointId(); }),
             .top_level = top_level ? 1U : 0U};
 }
@@ -108,19 +108,20 @@ void CountPlanning(const StatementKey& key, uint64_t ns) noexcept {
 
 bool TextIsKept(uint64_t fingerprint) noexcept {
     return SharedStore()->texts().Knows(BackendTexts(), MyDatabaseId,
-                                        static_cast<int64_t>(fingerprint));
+                                        static_cast<int64_t>(fingerprint), GetUserId());
 }
 
 void KeepText(uint64_t fingerprint, const SourceText& text) noexcept {
     Safely([&] {
         return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint),
-                                           Masked(text));
+                                           Masked(text), GetUserId());
     });
 }
 
 void KeepPlainText(uint64_t fingerprint, const char* text) noexcept {
     Safely([&] {
-        return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint), text);
+        return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint), text,
+                                           GetUserId());
     });
 }
 
@@ -134,7 +135,7 @@ void KeepSlow(const SlowInput& input) noexcept {
         slow.parameters = TextOrEmpty(input.parameters);
         slow.query = SharedStore()
                          ->texts()
-                         .Read(input.fields.database, input.fields.fingerprint)
+                         .Read(input.fields.database, input.fields.fingerprint, input.fields.user)
                          .value_or(std::string());
         if (input.plan != nullptr) {
             slow.plan = capture::CompactPlan(input.plan, input.keeps_literals);

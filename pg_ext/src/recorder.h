@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include "pg.h"
 #include "shmem.h"
 
 namespace upkeep::pg {
@@ -18,7 +19,7 @@ struct SourceText {
 };
 
 /// Key of a statement that runs here and now, but for the parts that are given.
-capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level) noexcept;
+capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user) noexcept;
 
 /// True: known and counted. False: call CountNew.
 bool CountKnown(const capture::StatementKey& key, const capture::Execution& execution) noexcept;

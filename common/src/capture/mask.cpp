@@ -22,7 +22,8 @@ class Masker {
     Masker(std::string_view sql, const MaskOptions& options)
         : sql_(sql),
           tokens_(sql, options.dialect, options.backslash),
-          next_number_(options.first_number) {
+          next_number_(options.first_number),
+          is_numbered_(options.is_numbered) {
         out_.reserve(sql.size());
     }
 
@@ -44,7 +45,7 @@ class Masker {
 
     void CopyToken() { out_ += token_.text; }
     void PutUnknown() { out_ += '?'; }
-    void PutNumber() { out_ += "$" + std::to_string(next_number_++); }
+    void PutNumber() { out_ += is_numbered_ ? "$" + std::to_string(next_number_++) : "?"; }
 
     /// After a minus: the number is part of the same constant.
     void SkipNext() {
@@ -91,6 +92,7 @@ class Masker {
     std::string_view sql_;
     Tokenizer tokens_;
     int next_number_;
+    bool is_numbered_;
     std::string out_;
     Token token_;
     size_t start_ = 0;

@@ -99,7 +99,7 @@ std::string CompactPlan(std::string_view json, bool keeps_literals) {
         } else if (keeps_literals || IsPlainKey(key)) {
             out += quoted;
         } else {
-            out += JsonString(Normalize(Unescaped(quoted), SqlDialect::kPostgres));
+            out += JsonString(MaskLiterals(Unescaped(quoted), {.is_numbered = false}));
         }
     }
     return out;

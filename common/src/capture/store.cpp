@@ -145,7 +145,7 @@ void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
     statements_.AddSnapshot(claimed, snapshot);
     statements_.Unpin(claimed);
     if (!text.empty() && text != kNotKept) {
-        texts_.Keep(snapshot.key.database, snapshot.key.fingerprint, text);
+        texts_.Keep(snapshot.key.database, snapshot.key.fingerprint, text, snapshot.key.user);
     }
 }
 

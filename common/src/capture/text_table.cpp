@@ -10,13 +10,14 @@ namespace {
 constexpr int kEvictionsForOneText = 300;  // one of 64 kB takes 261 chunks
 constexpr uint32_t kLooksPerTouch = 64;
 
-uint64_t HashOfText(uint32_t database, int64_t fingerprint) {
-    return Mix(static_cast<uint64_t>(fingerprint) ^ Mix(database + 1ULL));
+uint64_t HashOfText(uint32_t database, int64_t fingerprint, uint32_t user) {
+    return Mix(static_cast<uint64_t>(fingerprint) ^ Mix((uint64_t{user} << 32 | database) + 1));
 }
 
-auto Is(uint32_t database, int64_t fingerprint) {
+auto Is(uint32_t database, int64_t fingerprint, uint32_t user) {
     return [=](const TextRecord& record) {
-        return record.database == database && record.fingerprint == fingerprint;
+        return record.database == database && record.fingerprint == fingerprint &&
+               record.user == user;
     };
 }
 
@@ -32,12 +33,12 @@ void TextTable::Format(uint32_t capacity, uint32_t chunk_count) {
     }
 }
 
-SlotRef TextTable::FindText(uint32_t database, int64_t fingerprint) {
-    return Find(HashOfText(database, fingerprint), Is(database, fingerprint));
+SlotRef TextTable::FindText(uint32_t database, int64_t fingerprint, uint32_t user) {
+    return Find(HashOfText(database, fingerprint, user), Is(database, fingerprint, user));
 }
 
-bool TextTable::Touch(uint32_t database, int64_t fingerprint) {
-    const SlotRef found = FindText(database, fingerprint);
+bool TextTable::Touch(uint32_t database, int64_t fingerprint, uint32_t user) {
+    const SlotRef found = FindText(database, fingerprint, user);
     if (!found) {
         return false;
     }
@@ -46,13 +47,13 @@ bool TextTable::Touch(uint32_t database, int64_t fingerprint) {
     return true;
 }
 
-bool TextTable::Knows(TextCache& cache, uint32_t database, int64_t fingerprint) {
-    const uint64_t hash = HashOfText(database, fingerprint);
+bool TextTable::Knows(TextCache& cache, uint32_t database, int64_t fingerprint, uint32_t user) {
+    const uint64_t hash = HashOfText(database, fingerprint, user);
     TextCache::Entry& entry = cache.entries[hash % TextCache::kEntries];
     if (entry.hash == hash && Holds(entry.ref) && ++entry.looks % kLooksPerTouch != 0) {
         return true;
     }
-    const SlotRef found = FindText(database, fingerprint);
+    const SlotRef found = FindText(database, fingerprint, user);
     if (!found) {
         return false;
     }
@@ -62,8 +63,8 @@ bool TextTable::Knows(TextCache& cache, uint32_t database, int64_t fingerprint) 
     return true;
 }
 
-bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view text) {
-    if (Touch(database, fingerprint)) {
+bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view text, uint32_t user) {
+    if (Touch(database, fingerprint, user)) {
         return true;
     }
     std::string cut;
@@ -77,10 +78,11 @@ bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view te
         return false;
     }
     bool used = false;
-    const SlotRef kept = FindOrClaim(HashOfText(database, fingerprint), Is(database, fingerprint),
-                                     [&](TextRecord& record) {
+    const SlotRef kept = FindOrClaim(HashOfText(database, fingerprint, user),
+                                     Is(database, fingerprint, user), [&](TextRecord& record) {
                                          record.fingerprint = fingerprint;
                                          record.database = database;
+                                         record.user = user;
                                          record.first = first;
                                          record.bytes = static_cast<uint32_t>(text.size());
                                          Put(record.touches, 1);
@@ -98,8 +100,8 @@ bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view te
     return true;
 }
 
-std::optional<std::string> TextTable::Read(uint32_t database, int64_t fingerprint) {
-    const SlotRef found = FindText(database, fingerprint);
+std::optional<std::string> TextTable::Read(uint32_t database, int64_t fingerprint, uint32_t user) {
+    const SlotRef found = FindText(database, fingerprint, user);
     if (!found) {
         return std::nullopt;
     }

@@ -45,7 +45,7 @@ TEST(MaskTest, MasksEveryLiteral) {
 TEST(MaskTest, NoLiteralSurvivesWhateverTheBytes) {
     std::mt19937 random(11);
     const std::string pieces[] = {"'MARK'",   "\"n\"",   "$$MARK$$", " ", "\n", "--MARK\n",
-                                  "/*MARK*/", "E'MARK'", "select",   ",", "-",  "1",
+                                  "/*MARK*/", "E'MARK'", "select ",   ",", "-",  "1",
                                   "U&'MARK'", "$1",      "(",        ")"};
     for (int run = 0; run < 20000; ++run) {
         std::string sql;

@@ -353,7 +353,8 @@ TEST(StoreTest, RestoreAddsUp) {
     ASSERT_EQ(all.size(), 1U);
     EXPECT_TRUE(IsOwn(all[0]));
     EXPECT_EQ(all[0].totals.calls, 2U);
-    EXPECT_EQ(later->texts().Read(5, 3), "select 3");
+    EXPECT_EQ(later->texts().Read(5, 3, 10), "select 3");
+    EXPECT_EQ(later->texts().Read(5, 3), std::nullopt) << "another user's";
 }
 
 }  // namespace

@@ -23,8 +23,9 @@ std::string Normalize(std::string_view sql, SqlDialect dialect);
 /// How literals of a text are found.
 struct MaskOptions {
     SqlDialect dialect = SqlDialect::kPostgres;
-    bool backslash = false;  // standard_conforming_strings is off
-    int first_number = 1;    // the first constant becomes $1
+    bool backslash = false;   // standard_conforming_strings is off
+    int first_number = 1;     // the first constant becomes $1
+    bool is_numbered = true;  // false: each becomes ?
 };
 
 /// `sql` with the constants at these byte offsets (ascending, each once, a leading minus is part of

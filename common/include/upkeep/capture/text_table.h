@@ -1,4 +1,6 @@
-// Statement texts in shared memory of a fixed size, one per (database, fingerprint), written once.
+// Statement texts in shared memory of a fixed size, one per (database, user, fingerprint),
+// written once. Per user, because nobody is to see another's words: column aliases differ where the
+// fingerprint is the same.
 // A text is a chain of 256-byte chunks, so nothing fragments. When chunks or records run out, the
 // least wanted of a few sampled texts is dropped; its statement stays and shows kNotKept.
 // Concurrency: slot_map.h. Readers of counters never come here.
@@ -28,7 +30,7 @@ struct TextRecord {
     uint32_t database = 0;
     uint32_t first = 0;  // chunk + 1; 0: none
     uint32_t bytes = 0;
-    uint32_t reserved = 0;
+    uint32_t user = 0;
     uint64_t touches = 0;
 };
 static_assert(std::is_trivially_copyable_v<TextRecord>);
@@ -61,12 +63,12 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     void Format(uint32_t capacity, uint32_t chunk_count);
 
     /// Is the text there? Counts as a use of it.
-    bool Touch(uint32_t database, int64_t fingerprint);
+    bool Touch(uint32_t database, int64_t fingerprint, uint32_t user = 0);
     /// The same, mostly answered from the cache; every 64th time it counts as a use.
-    bool Knows(TextCache& cache, uint32_t database, int64_t fingerprint);
+    bool Knows(TextCache& cache, uint32_t database, int64_t fingerprint, uint32_t user = 0);
     /// Keeps `text` unless it is there already. False: no room; counted in NotKept().
-    bool Keep(uint32_t database, int64_t fingerprint, std::string_view text);
-    std::optional<std::string> Read(uint32_t database, int64_t fingerprint);
+    bool Keep(uint32_t database, int64_t fingerprint, std::string_view text, uint32_t user = 0);
+    std::optional<std::string> Read(uint32_t database, int64_t fingerprint, uint32_t user = 0);
 
     uint64_t NotKept() const { return Get(header_->not_kept); }
     uint64_t BytesUsed() const { return Get(header_->bytes_used); }
@@ -75,7 +77,7 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     static uint64_t Work(const TextRecord& record) { return Get(record.touches); }
 
   private:
-    SlotRef FindText(uint32_t database, int64_t fingerprint);
+    SlotRef FindText(uint32_t database, int64_t fingerprint, uint32_t user);
     FreeList Chunks() { return FreeList(&header_->chunks_free, chunks_, sizeof(TextChunk)); }
     /// First chunk + 1 of a chain that holds the text, or 0.
     uint32_t MakeChain(std::string_view text);
