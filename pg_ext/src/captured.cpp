@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "captured.h"
 
+#include <algorithm>
+#include <map>
+
+#include "capture_views.h"
 #include "guard.h"
 #include "pg.h"
+#include "shmem.h"
 
 extern "C" {
 #include "commands/extension.h"
@@ -67,13 +72,51 @@ Captured ReadStatements() {
     return out;
 }
 
+/// What upkeep itself captured of this database, by the same rules as ReadStatements.
+std::vector<advisor::WorkloadStatement> OwnWorkload() {
+    using capture::Operation;
+    std::map<std::string, double> weights;
+    for (const capture::StatementView& view : VisibleStatements(Texts::kRead, true)) {
+        const Operation operation = view.counts.operation;
+        const bool can_be_planned =
+            operation != Operation::kUtility && operation != Operation::kOther;
+        if (view.is_visible && can_be_planned && view.counts.totals.total_ns > 0 &&
+            view.query != capture::kNotKept && view.query.find("upkeep.") == std::string::npos) {
+            weights[view.query] += static_cast<double>(view.counts.totals.total_ns) / 1e6;
+        }
+    }
+    std::vector<advisor::WorkloadStatement> workload;
+    for (const auto& [text, weight] : weights) {
+        workload.push_back({text, weight});
+    }
+    std::stable_sort(workload.begin(), workload.end(), [](const auto& left, const auto& right) {
+        return left.weight > right.weight;
+    });
+    workload.resize(std::min<size_t>(workload.size(), kMostStatements));
+    return workload;
+}
+
 }  // namespace
 
 bool HasStatementSource() {
+    if (SharedStore() != nullptr) {
+        return true;
+    }
     return CallHost([] { return OidIsValid(get_extension_oid("pg_stat_statements", true)); });
 }
 
 Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload() {
+    if (SharedStore() != nullptr) {
+        std::vector<advisor::WorkloadStatement> own = OwnWorkload();
+        if (own.empty()) {
+            return Error(Code::kUnsupported,
+                         "no workload is given and no statement of this database that you may see "
+                         "was captured",
+                         "give statements, or run the application first; others' statements need "
+                         "pg_read_all_stats");
+        }
+        return own;
+    }
     if (!HasStatementSource()) {
         return Error(Code::kUnsupported, "no workload is given and none was captured", kGiveOne);
     }

@@ -35,7 +35,9 @@ UPKEEP_ROWS(capabilities) {
                            : facts.can_capture           ? ""
                                                          : "set upkeep.capture to top or all";
     facts.has_statement_source = upkeep::pg::HasStatementSource();
-    facts.statement_source = facts.has_statement_source
+    facts.statement_source = upkeep::pg::SharedStore() != nullptr
+                                 ? "upkeep captures the statements of this server itself"
+                             : facts.has_statement_source
                                  ? "pg_stat_statements is installed in this database"
                                  : "pg_stat_statements is not installed in this database";
     if (!facts.has_statement_source) {
