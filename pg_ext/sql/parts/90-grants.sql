@@ -45,6 +45,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.stuck_executions(),
     upkeep.integration_stats(timestamptz, timestamptz)
     TO pg_monitor;
+
 -- captured statements; reset_statements is the superuser's
 GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
