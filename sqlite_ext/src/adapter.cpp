@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "guard.h"
+#include "own_call.h"
 #include "settings_state.h"
 
 namespace upkeep::sqlite {
@@ -62,6 +63,7 @@ Value Call(const Scalar& scalar, sqlite3* db, std::span<sqlite3_value*> given) {
 
 void xScalar(sqlite3_context* context, int count, sqlite3_value** given) {
     Enter(context, [=] {
+        const OwnCall own;
         const auto& scalar = *static_cast<const Scalar*>(sqlite3_user_data(context));
         const std::span<sqlite3_value*> values(given, static_cast<size_t>(count));
         ToSql(context, Call(scalar, sqlite3_context_db_handle(context), values));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "adapter.h"
+#include "captured.h"
 #include "upkeep/advisor/advise.h"
 #include "upkeep/base/sql_split.h"
 #include "what_if.h"
@@ -43,15 +44,35 @@ Arguments SplitWorkload(const Arguments& given) {
     return {given.call(), std::move(values)};
 }
 
+/// Captured statements by their total time.
+Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
+    std::vector<advisor::WorkloadStatement> workload;
+    for (const capture::StatementView& view : ReadStatements(db)) {
+        const capture::Operation operation = view.counts.operation;
+        const bool is_planned =
+            operation == capture::Operation::kSelect || operation == capture::Operation::kInsert ||
+            operation == capture::Operation::kUpdate || operation == capture::Operation::kDelete;
+        if (is_planned && view.counts.totals.total_ns > 0 && view.query != capture::kNotKept) {
+            workload.push_back(
+                {view.query, static_cast<double>(view.counts.totals.total_ns) / 1e6});
+        }
+    }
+    if (workload.empty()) {
+        return Error(
+            Code::kUnsupported, "no workload given, and nothing has been captured",
+            "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …'), or run them "
+            "after SELECT upkeep_capture(1)");
+    }
+    return workload;
+}
+
 Result<void> AdviseIndexesCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
-    const Result<std::vector<advisor::WorkloadStatement>> captured =
-        Error(Code::kUnsupported, "no workload given, and nothing has been captured",
-              "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …')");
     const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
     if (arguments.IsNull("workload")) {
-        return advisor::AdviseIndexes(arguments, captured, *port, rows);
+        return advisor::AdviseIndexes(arguments, CapturedWorkload(db), *port, rows);
     }
-    return advisor::AdviseIndexes(SplitWorkload(arguments), captured, *port, rows);
+    const std::vector<advisor::WorkloadStatement> none;
+    return advisor::AdviseIndexes(SplitWorkload(arguments), none, *port, rows);
 }
 
 Result<void> WhatIfCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {

@@ -1,8 +1,10 @@
 // upkeep itself: version, capabilities, settings.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "captured.h"
 #include "settings_state.h"
 #include "stmt.h"
+#include "trace.h"
 #include "upkeep/base/capabilities.h"
 #include "upkeep/base/version.h"
 
@@ -12,6 +14,45 @@ namespace {
 
 Result<Value> VersionCall(sqlite3*, const Arguments&) {
     return Value(std::string(Version()));
+}
+
+/// Says what is captured, and where it stays.
+void FindCapture(sqlite3* db, HostFacts* facts) {
+    const CaptureState state = StateOfCapture(db);
+    facts->can_capture = state == CaptureState::kOn && SettingValue("capture") != "none";
+    switch (state) {
+        case CaptureState::kOff:
+            facts->capture_reason = "not started for this connection";
+            facts->capture_advice = "SELECT upkeep_capture(1)";
+            break;
+        case CaptureState::kReplaced:
+            facts->capture_reason = "another trace has taken this connection's only place for one";
+            facts->capture_advice = "end that trace, then SELECT upkeep_capture(1)";
+            break;
+        case CaptureState::kOn:
+            facts->capture_reason = facts->can_capture ? "this connection's statements are counted"
+                                                       : "setting capture is none";
+            facts->capture_advice = facts->can_capture ? "" : "SELECT upkeep_set('capture', 'top')";
+            break;
+    }
+    const std::string file = MainFile(db);
+    if (file.empty()) {
+        facts->capture_reason += "; in memory: kept until the process ends";
+    } else if (SettingValue("persist") != "on") {
+        facts->capture_reason += "; setting persist is off: kept until the process ends";
+    } else if (const std::string trouble = SaveTrouble(); !trouble.empty()) {
+        facts->capture_reason += "; not saved: " + trouble;
+    } else {
+        facts->capture_reason += "; kept in " + StateFile::PathFor(file);
+    }
+    facts->has_statement_source = HasCaptured(db);
+    facts->statement_source = facts->has_statement_source
+                                  ? "statements that upkeep captured of this database"
+                                  : "nothing has been captured of this database";
+    facts->statement_source_advice =
+        facts->has_statement_source
+            ? ""
+            : "SELECT upkeep_capture(1), or pass the statements: upkeep_advise_indexes('SELECT …')";
 }
 
 Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
@@ -24,10 +65,7 @@ Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
         facts.loaded_reason += " without JSON functions: arguments cannot be arrays";
         facts.preload_advice = "use an SQLite built with its JSON functions";
     }
-    facts.capture_reason = "this version does not capture statements in SQLite";
-    facts.statement_source = "this version does not capture statements in SQLite";
-    facts.statement_source_advice =
-        "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …')";
+    FindCapture(db, &facts);
     facts.is_read_only = sqlite3_db_readonly(db, "main") == 1;
     Capabilities(facts, rows);
     return {};

@@ -1,11 +1,76 @@
-// SQLite's bodies for the capture topic: statements, slow statements, endpoints.
+// Capture: the core's rows over what was captured in this process and in the state file.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "captured.h"
+#include "trace.h"
 
 namespace upkeep::sqlite {
 
-std::span<const Body> CaptureBodies() {
+namespace {
+
+// Planning is a part of sqlite3_prepare, which no callback sees; the page cache counts per
+// connection, not per statement; temporary files and the log are not counted.
+constexpr capture::FilledColumns kFilled = {
+    .planning = false, .blocks = false, .temp = false, .wal = false, .scans = true};
+
+Result<void> StatementsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    capture::StatementRows(ReadStatements(db), kFilled, rows);
     return {};
+}
+
+Result<void> SlowStatementsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    capture::SlowRows(ReadSlowStatements(db), kFilled, rows);
+    return {};
+}
+
+Result<void> EndpointsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    capture::EndpointRows(ReadStatements(db), rows);
+    return {};
+}
+
+Result<Value> PercentileCall(sqlite3* db, const Arguments& arguments) {
+    return capture::Percentile(ReadStatements(db), arguments);
+}
+
+Result<Value> ResetStatementsCall(sqlite3* db, const Arguments&) {
+    ResetCaptured(db);
+    return Value();
+}
+
+Result<Value> CaptureCall(sqlite3* db, const Arguments& arguments) {
+    if (arguments.Bool("enabled")) {
+        StartCapture(db);
+    } else {
+        StopCapture(db);
+    }
+    return Value();
+}
+
+Result<Value> SetEndpointCall(sqlite3* db, const Arguments& arguments) {
+    SetEndpoint(db, arguments.IsNull("endpoint") ? "" : arguments.Text("endpoint"));
+    return Value();
+}
+
+Result<Value> SaveCall(sqlite3* db, const Arguments&) {
+    SaveCaptured(MainFile(db)).OrThrow();
+    return Value();
+}
+
+constexpr Body kBodies[] = {
+    {.call = "statements", .rows = StatementsCall},
+    {.call = "slow_statements", .rows = SlowStatementsCall},
+    {.call = "endpoints", .rows = EndpointsCall},
+    {.call = "percentile", .value = PercentileCall},
+    {.call = "reset_statements", .value = ResetStatementsCall},
+    {.call = "capture", .value = CaptureCall},
+    {.call = "set_endpoint", .value = SetEndpointCall},
+    {.call = "save", .value = SaveCall},
+};
+
+}  // namespace
+
+std::span<const Body> CaptureBodies() {
+    return kBodies;
 }
 
 }  // namespace upkeep::sqlite

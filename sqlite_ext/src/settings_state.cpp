@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "settings_state.h"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -11,6 +12,7 @@ namespace {
 
 struct State {
     std::mutex mutex;
+    std::atomic<uint64_t> version{1};
     std::map<std::string, std::string, std::less<>> changed;  // name -> value; others: default
 };
 
@@ -40,8 +42,13 @@ Result<std::string> ChangeSetting(std::string_view name, std::string_view value)
         State& state = TheState();
         const std::lock_guard lock(state.mutex);
         state.changed.insert_or_assign(std::string(name), parsed.value());
+        state.version.fetch_add(1, std::memory_order_release);
     }
     return parsed;
+}
+
+uint64_t SettingsVersion() {
+    return TheState().version.load(std::memory_order_acquire);
 }
 
 }  // namespace upkeep::sqlite

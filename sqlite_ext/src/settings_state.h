@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,8 @@ std::string SettingValue(std::string_view name);
 /// Sets it and returns the canonical value.
 /// Errors: kInvalidArgument (unknown name, value not allowed); nothing changed then.
 Result<std::string> ChangeSetting(std::string_view name, std::string_view value);
+
+/// Grows with every change: who keeps values looks here first. Never waits.
+uint64_t SettingsVersion();
 
 }  // namespace upkeep::sqlite

@@ -19,6 +19,7 @@
 #include "adapter.h"
 #include "arguments.h"
 #include "guard.h"
+#include "own_call.h"
 
 namespace upkeep::sqlite {
 
@@ -263,6 +264,7 @@ void Filter(Cursor* cursor, int given_bits, std::span<sqlite3_value*> given) {
 int xFilter(sqlite3_vtab_cursor* base, int given_bits, const char*, int count,
             sqlite3_value** given) {
     return EnterVtab(&base->pVtab->zErrMsg, [=] {
+        const OwnCall own;
         Filter(static_cast<Cursor*>(base), given_bits, {given, static_cast<size_t>(count)});
         return SQLITE_OK;
     });

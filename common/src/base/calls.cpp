@@ -66,6 +66,16 @@ constexpr TableFunction kCalls[] = {
      .parameters = kSet,
      .columns = {},
      .returns = Type::kText},
+    {.name = "save",
+     .topic = "base",
+     .kind = CallKind::kScalar,
+     .hosts = Hosts::kSqlite,
+     .effect = Effect::kActs,
+     .doc = "writes what this process captured of this database into the file <database>-upkeep",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = {},
+     .returns = Type::kVoid},
 };
 
 }  // namespace

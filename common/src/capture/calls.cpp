@@ -15,10 +15,14 @@ constexpr Column kStatements[] = {
     {"operation", Type::kText, "SELECT, INSERT, UPDATE, DELETE, MERGE, UTILITY, OTHER"},
     {"tables", Type::kTextArray, "tables it names, in order of mention"},
     {"query", Type::kText, "its text without literals; <text not kept>: no room was left for it"},
-    {"calls", Type::kBigint, "executions that ended well"},
-    {"errors", Type::kBigint, "executions that ended in an error"},
+    {"calls", Type::kBigint,
+     "executions that ended well; SQLite: also failed ones that errors does not show"},
+    {"errors", Type::kBigint,
+     "executions that ended in an error; SQLite shows: locks not had, INSERT … VALUES that added "
+     "no row, BEGIN and COMMIT in the wrong place"},
     {"rows", Type::kBigint, "rows returned or changed"},
-    {"total_ms", Type::kFloat8, "time of all calls"},
+    {"total_ms", Type::kFloat8,
+     "time of all calls; SQLite: from the first step to the end, pauses of the reader included"},
     {"mean_ms", Type::kFloat8, "total_ms / calls"},
     {"stddev_ms", Type::kFloat8, "population standard deviation"},
     {"min_ms", Type::kFloat8, "shortest call"},
@@ -32,7 +36,7 @@ constexpr Column kStatements[] = {
     {"hit_ratio", Type::kFloat8, "hit_blocks / (hit_blocks + read_blocks); NULL: no block"},
     {"temp_written_blocks", Type::kBigint, "blocks written to temporary files; SQLite: NULL"},
     {"wal_bytes", Type::kBigint, "write-ahead log made; SQLite: NULL"},
-    {"full_scans", Type::kBigint, "scans of whole tables"},
+    {"full_scans", Type::kBigint, "scans of whole tables; SQLite: executions with one"},
     {"sorts", Type::kBigint, "sorts that no index saved"},
     {"slow_calls", Type::kBigint, "executions over slow_threshold"},
     {"first_seen_at", Type::kTimestamp, "when counting began"},
@@ -47,15 +51,20 @@ constexpr Column kSlowStatements[] = {
     {"database_name", Type::kText, "database (SQLite: file)"},
     {"user_name", Type::kText, "role; SQLite: NULL"},
     {"application_name", Type::kText, "application_name of the session; SQLite: NULL"},
-    {"client_addr", Type::kText, "address of the client; NULL: a local one"},
+    {"client_addr", Type::kText, "address of the client; NULL: a local one; SQLite: NULL"},
     {"endpoint", Type::kText, "route or action it belongs to"},
     {"fingerprint", Type::kBigint, "its row in statements"},
     {"query", Type::kText, "its text without literals"},
-    {"parameters", Type::kText, "bound values; only with capture_parameters on"},
+    {"parameters", Type::kText,
+     "bound values; only with capture_parameters on; SQLite: the statement with its values"},
     {"rows", Type::kBigint, "rows returned or changed"},
-    {"plan", Type::kJson, "its plan, literals as ? unless capture_parameters is on"},
+    {"plan", Type::kJson,
+     "its plan, literals as ? unless capture_parameters is on; SQLite: as planned when it was "
+     "saved "
+     "or read"},
     {"error_code", Type::kText, "SQLSTATE or result code it ended with; NULL: well"},
-    {"wait_event", Type::kText, "what it waited for when it ended badly; NULL: not known"},
+    {"wait_event", Type::kText,
+     "what it waited for when it ended badly; NULL: not known; SQLite: NULL"},
     {"hit_blocks", Type::kBigint, "blocks found in shared buffers; SQLite: NULL"},
     {"read_blocks", Type::kBigint, "blocks read into shared buffers; SQLite: NULL"},
 };
@@ -78,6 +87,14 @@ constexpr Parameter kPercentile[] = {
     {"fingerprint", Type::kBigint, nullptr, "which statement"},
     {"q", Type::kFloat8, nullptr, "0.95 for the 95th percentile"},
     {"endpoint", Type::kText, "NULL", "only executions of this endpoint; NULL: all"},
+};
+
+constexpr Parameter kSetEndpoint[] = {
+    {"endpoint", Type::kText, nullptr, "route or action; NULL or empty: none of its own"},
+};
+
+constexpr Parameter kCapture[] = {
+    {"enabled", Type::kBool, nullptr, "1 starts, 0 stops"},
 };
 
 constexpr TableFunction kCalls[] = {
@@ -126,6 +143,26 @@ constexpr TableFunction kCalls[] = {
      .doc = "forgets all captured statements, slow statements and counters",
      .since = "0.1.0",
      .parameters = {},
+     .columns = {},
+     .returns = Type::kVoid},
+    {.name = "set_endpoint",
+     .topic = "capture",
+     .kind = CallKind::kScalar,
+     .hosts = Hosts::kSqlite,
+     .effect = Effect::kActs,
+     .doc = "the route or action that this connection's following statements belong to",
+     .since = "0.1.0",
+     .parameters = kSetEndpoint,
+     .columns = {},
+     .returns = Type::kVoid},
+    {.name = "capture",
+     .topic = "capture",
+     .kind = CallKind::kScalar,
+     .hosts = Hosts::kSqlite,
+     .effect = Effect::kActs,
+     .doc = "starts or stops capture for this connection and those that this process opens later",
+     .since = "0.1.0",
+     .parameters = kCapture,
      .columns = {},
      .returns = Type::kVoid},
 };

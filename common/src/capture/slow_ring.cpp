@@ -58,6 +58,23 @@ void SlowRing::Add(const SlowStatement& statement) {
     Put(record.version, seen + 2, std::memory_order_release);
 }
 
+SlowStatement SlowRing::Copy(const SlowRecord& record) {
+    SlowStatement copy;
+    uint64_t words[kFieldWords];
+    for (size_t w = 0; w < kFieldWords; ++w) {
+        words[w] = Get(record.words[w]);
+    }
+    std::memcpy(&copy.fields, words, sizeof(words));
+    copy.application_name = record.application_name.Read();
+    copy.client_addr = record.client_addr.Read();
+    copy.error_code = record.error_code.Read();
+    copy.wait_event = record.wait_event.Read();
+    copy.query = record.query.Read();
+    copy.parameters = record.parameters.Read();
+    copy.plan = record.plan.Read();
+    return copy;
+}
+
 std::vector<SlowStatement> SlowRing::Read() const {
     std::vector<SlowStatement> all;
     const uint64_t next = Get(header_->next, std::memory_order_acquire);
@@ -68,21 +85,30 @@ std::vector<SlowStatement> SlowRing::Read() const {
         if (before == 0 || before % 2 != 0) {
             continue;
         }
-        SlowStatement copy;
-        uint64_t words[kFieldWords];
-        for (size_t w = 0; w < kFieldWords; ++w) {
-            words[w] = Get(record.words[w]);
-        }
-        std::memcpy(&copy.fields, words, sizeof(words));
-        copy.application_name = record.application_name.Read();
-        copy.client_addr = record.client_addr.Read();
-        copy.error_code = record.error_code.Read();
-        copy.wait_event = record.wait_event.Read();
-        copy.query = record.query.Read();
-        copy.parameters = record.parameters.Read();
-        copy.plan = record.plan.Read();
+        SlowStatement copy = Copy(record);
         std::atomic_thread_fence(std::memory_order_acquire);
         if (Get(record.version) == before && copy.fields.ended_us != 0) {
+            all.push_back(std::move(copy));
+        }
+    }
+    return all;
+}
+
+std::vector<SlowStatement> SlowRing::Take(uint32_t database) {
+    std::vector<SlowStatement> all;
+    all.reserve(header_->capacity);
+    const uint64_t next = Get(header_->next, std::memory_order_acquire);
+    for (uint64_t i = 0; i < header_->capacity; ++i) {
+        SlowRecord& record = records_[(next + i) % header_->capacity];
+        uint64_t seen = Get(record.version, std::memory_order_acquire);
+        if (seen == 0 || seen % 2 != 0 || Get(record.words[0]) == 0) {
+            continue;
+        }
+        SlowStatement copy = Copy(record);
+        if (copy.fields.database == database &&
+            Swap(record.version, seen, seen + 1, std::memory_order_acq_rel)) {
+            Put(record.words[0], 0);  // no end time: nothing is in it
+            Put(record.version, seen + 2, std::memory_order_release);
             all.push_back(std::move(copy));
         }
     }

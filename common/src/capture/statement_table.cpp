@@ -213,20 +213,80 @@ StatementSnapshot StatementTable::Copy(const StatementRecord& record) const {
     return copy;
 }
 
-std::vector<StatementSnapshot> StatementTable::Snapshots() {
-    struct Unpinner {  // also if the copy runs out of memory
-        StatementTable* table;
-        SlotRef pinned;
-        ~Unpinner() { table->Unpin(pinned); }
+StatementSnapshot StatementTable::TakeOut(StatementRecord& record) {
+    const auto take = [](auto& word, auto rest) {
+        return std::atomic_ref(word).exchange(rest, std::memory_order_relaxed);
     };
+    StatementSnapshot taken;
+    taken.key = record.key;
+    taken.operation = record.operation;
+    taken.tables = record.tables.Read();
+    for (const auto sum : kSums) {
+        taken.totals.*sum = take(record.totals.*sum, uint64_t{0});
+    }
+    taken.totals.min_ns = take(record.totals.min_ns, UINT64_MAX);
+    taken.totals.max_ns = take(record.totals.max_ns, uint64_t{0});
+    taken.totals.squares_ns2 = take(record.totals.squares_ns2, 0.0);
+    taken.totals.shift_ns = record.totals.shift_ns;
+    taken.totals.first_seen_us = record.totals.first_seen_us;
+    taken.totals.last_seen_us = Get(record.totals.last_seen_us);
+    for (uint32_t octave = 0; octave < kPages; ++octave) {
+        const uint32_t page = Get(record.pages[octave], std::memory_order_acquire);
+        for (uint32_t step = 0; page != 0 && step < kPageSteps; ++step) {
+            uint64_t& count = pages_[page - 1].counts[step];
+            if (Get(count) != 0) {
+                taken.buckets.push_back({octave * kPageSteps + step, take(count, uint64_t{0})});
+            }
+        }
+    }
+    return taken;
+}
+
+namespace {
+
+/// A pin that also goes when a copy runs out of memory.
+struct Pinned {
+    StatementTable* table;
+    SlotRef ref;
+    ~Pinned() { table->Unpin(ref); }
+};
+
+bool HoldsAnything(const StatementSnapshot& snapshot) {
+    return !snapshot.buckets.empty() ||
+           std::any_of(std::begin(kSums), std::end(kSums),
+                       [&](const auto sum) { return snapshot.totals.*sum != 0; });
+}
+
+}  // namespace
+
+std::vector<StatementSnapshot> StatementTable::Drain(uint32_t database) {
+    std::vector<StatementSnapshot> all;
+    for (uint32_t i = 0; i < capacity(); ++i) {
+        const SlotRef ref = PinAny(i);
+        if (!ref) {
+            continue;
+        }
+        const Pinned pinned{this, ref};
+        if (At(i).key.database != database) {
+            continue;
+        }
+        StatementSnapshot taken = TakeOut(At(i));
+        if (HoldsAnything(taken)) {
+            all.push_back(std::move(taken));
+        }
+    }
+    return all;
+}
+
+std::vector<StatementSnapshot> StatementTable::Snapshots() {
     std::vector<StatementSnapshot> all;
     std::unordered_multimap<uint64_t, size_t> places;
     for (uint32_t i = 0; i < capacity(); ++i) {
-        const SlotRef pinned = PinAny(i);
-        if (!pinned) {
+        const SlotRef ref = PinAny(i);
+        if (!ref) {
             continue;
         }
-        const Unpinner unpin{this, pinned};
+        const Pinned pinned{this, ref};
         StatementSnapshot copy = Copy(At(i));
         if (copy.totals.calls == 0 && copy.totals.errors == 0) {
             continue;  // just claimed, or the loser of two claims

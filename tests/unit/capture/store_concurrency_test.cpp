@@ -140,6 +140,53 @@ TEST(StoreConcurrencyTest, EvictionStormWithReadersAndResetsNeverMixesStatements
     EXPECT_EQ(store->statements().Snapshots().size(), 32U);
 }
 
+TEST(StoreConcurrencyTest, WhatIsDrainedIsNeverLostOrThereTwice) {
+    StoreBlock store(SmallLimits(200));
+    constexpr int kRuns = 20000;
+    constexpr int kSlowRuns = kRuns / 64 + 1;
+    std::atomic<int> working{kWorkers};
+    std::vector<std::thread> workers;
+    for (int w = 0; w < kWorkers; ++w) {
+        workers.emplace_back([&, w] {
+            Work(*store, static_cast<unsigned>(w), kRuns, 20);
+            --working;
+        });
+    }
+    StatementTotals sum;
+    uint64_t durations = 0;
+    size_t slow = 0;
+    const auto drain = [&] {
+        for (const StatementSnapshot& taken : store->statements().Drain(5)) {
+            sum.calls += taken.totals.calls;
+            sum.rows += taken.totals.rows;
+            sum.total_ns += taken.totals.total_ns;
+            for (const BucketCount& entry : taken.buckets) {
+                durations += entry.count;
+            }
+        }
+        slow += store->slow().Take(0).size();
+        EXPECT_TRUE(store->statements().Drain(6).empty());
+        EXPECT_TRUE(store->slow().Take(6).empty());
+    };
+    while (working != 0) {
+        drain();
+    }
+    for (std::thread& worker : workers) {
+        worker.join();
+    }
+    drain();
+    EXPECT_EQ(sum.calls, uint64_t{kWorkers} * kRuns);
+    EXPECT_EQ(durations, sum.calls);
+    EXPECT_EQ(sum.rows * 1000, sum.total_ns * 7);
+    EXPECT_LE(slow, size_t{kWorkers} * kSlowRuns);
+    EXPECT_GT(slow, 0U);
+    EXPECT_TRUE(store->statements().Snapshots().empty());
+    EXPECT_TRUE(store->slow().Read().empty());
+    StatementCache cache;
+    RunOnce(*store, cache, 1);
+    EXPECT_EQ(store->statements().Snapshots().size(), 1U);
+}
+
 TEST(StoreConcurrencyTest, ProcessesShareOneBlockAtDifferentAddresses) {
     StoreLimits limits = SmallLimits(64);
     const size_t size = Store::BytesNeeded(limits);

@@ -68,10 +68,15 @@ class SlowRing {
     void Add(const SlowStatement& statement);
     /// Newest first.
     std::vector<SlowStatement> Read() const;
+    /// Takes this database's records out, oldest first: a record is in the ring or in what is
+    /// returned, never both.
+    std::vector<SlowStatement> Take(uint32_t database);
     void Reset();
     uint64_t Dropped() const { return Get(header_->dropped); }
 
   private:
+    static SlowStatement Copy(const SlowRecord& record);
+
     SlowHeader* header_;
     SlowRecord* records_;
 };

@@ -158,6 +158,10 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
 
     /// Every statement, duplicates merged, in no order.
     std::vector<StatementSnapshot> Snapshots();
+    /// Takes the counts of this database's statements out: each was counted here or is in what is
+    /// returned, never both, while others go on adding. For a host that keeps them elsewhere
+    /// (a state file); AddSnapshot puts them back. The statements stay known, with no calls.
+    std::vector<StatementSnapshot> Drain(uint32_t database);
 
     uint64_t Missed() const { return Get(header_->missed); }
     uint64_t PagesMissed() const { return Get(header_->pages_missed); }
@@ -171,6 +175,7 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
     /// The page of this octave, made where need be; nullptr: the pool is empty.
     HistogramPage* PageFor(StatementRecord& record, uint32_t octave);
     StatementSnapshot Copy(const StatementRecord& record) const;
+    StatementSnapshot TakeOut(StatementRecord& record);
 
     StatementHeader* header_;
     HistogramPage* pages_;

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "captured.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include "plan.h"
+#include "settings_state.h"
+#include "upkeep/base/text.h"
+
+namespace upkeep::sqlite {
+
+namespace {
+
+constexpr int kSaveBusyMs = 250;  // longer than any transaction on a state file takes
+constexpr const char* kInMemory = ":memory:";
+
+struct Trouble {
+    std::mutex mutex;
+    std::string text;
+};
+
+/// Never destroyed: connections may still close while the process exits.
+Trouble& TheTrouble() {
+    static Trouble& trouble = *new Trouble;
+    return trouble;
+}
+
+void SetTrouble(const std::string& text) {
+    Trouble& trouble = TheTrouble();
+    const std::lock_guard lock(trouble.mutex);
+    trouble.text = text;
+}
+
+/// `[{"detail":…,"children":[…]}]`: nothing in it comes from a literal.
+std::string DetailsJson(const std::vector<PlanNode>& plan) {
+    std::string json = "[";
+    for (const PlanNode& node : plan) {
+        json +=
+            (json.size() > 1 ? "," : "") + std::string("{\"detail\":") + JsonString(node.detail);
+        if (!node.children.empty()) {
+            json += ",\"children\":" + DetailsJson(node.children);
+        }
+        json += "}";
+    }
+    return json + "]";
+}
+
+/// Plans statements as the database plans them now, on a connection of its own that reads nothing
+/// but the schema. What it cannot plan (temporary tables, the application's functions, a locked
+/// file) stays without a plan.
+class Planner {
+  public:
+    explicit Planner(std::string database) : database_(std::move(database)) {}
+
+    void Resolve(CapturedSlow* slow) {
+        if (!slow->statement.plan.empty() || database_.empty() || !Open()) {
+            return;
+        }
+        auto [known, is_new] = plans_.try_emplace(slow->query);
+        if (is_new) {
+            try {
+                const Result<std::vector<PlanNode>> plan =
+                    ReadPlan(connection_->get(), slow->query, {});
+                known->second = plan.ok() && !plan.value().empty() ? DetailsJson(plan.value()) : "";
+            } catch (const Error&) {
+                known->second.clear();  // what can be explained by nobody has no plan
+            }
+        }
+        slow->statement.plan = known->second;
+    }
+
+  private:
+    bool Open() {
+        if (!is_tried_) {
+            is_tried_ = true;
+            try {
+                connection_.emplace(database_.c_str(), SQLITE_OPEN_READONLY);
+            } catch (const Error&) {
+                connection_.reset();
+            }
+        }
+        return connection_.has_value();
+    }
+
+    std::string database_;
+    bool is_tried_ = false;
+    std::optional<PrivateConnection> connection_;
+    std::map<std::string, std::string> plans_;
+};
+
+std::string TextOf(Capture& capture, uint32_t database, int64_t fingerprint) {
+    return capture.store()
+        .texts()
+        .Read(database, fingerprint)
+        .value_or(std::string(capture::kNotKept));
+}
+
+CapturedStatement Named(Capture& capture, capture::StatementSnapshot counts) {
+    CapturedStatement named;
+    named.endpoint = capture.store().endpoints().NameOf(counts.key.endpoint);
+    named.query = TextOf(capture, counts.key.database, counts.key.fingerprint);
+    named.counts = std::move(counts);
+    return named;
+}
+
+CapturedSlow Named(Capture& capture, capture::SlowStatement statement) {
+    CapturedSlow named;
+    named.endpoint = capture.store().endpoints().NameOf(statement.fields.endpoint);
+    named.query = TextOf(capture, statement.fields.database, statement.fields.fingerprint);
+    named.statement = std::move(statement);
+    return named;
+}
+
+/// What was taken out of the store; back it goes unless it has arrived.
+struct Taken {
+    Capture& capture;
+    std::vector<capture::StatementSnapshot> statements;
+    std::vector<capture::SlowStatement> slow;
+    bool has_arrived = false;
+
+    Taken(Capture& from, uint32_t database)
+        : capture(from),
+          statements(from.store().statements().Drain(database)),
+          slow(from.store().slow().Take(database)) {}
+    Taken(const Taken&) = delete;
+    Taken& operator=(const Taken&) = delete;
+    ~Taken() {
+        if (has_arrived) {
+            return;
+        }
+        for (const capture::StatementSnapshot& counts : statements) {
+            capture.store().Restore(counts, {});
+        }
+        for (const capture::SlowStatement& one : slow) {
+            capture.store().slow().Add(one);
+        }
+    }
+};
+
+bool HoldsAny(Capture& capture, uint32_t database) {
+    const auto all = capture.store().statements().Snapshots();
+    return std::any_of(all.begin(), all.end(), [&](const capture::StatementSnapshot& one) {
+        return one.key.database == database;
+    });
+}
+
+void Save(Capture& capture, const std::string& database, uint32_t id) {
+    StateFile file = StateFile::OpenForWriting(database, kSaveBusyMs).OrThrow();
+    Planner planner(database);
+    Taken taken(capture, id);
+    for (const capture::StatementSnapshot& counts : taken.statements) {
+        file.Add(Named(capture, counts));
+    }
+    for (const capture::SlowStatement& one : taken.slow) {
+        CapturedSlow named = Named(capture, one);
+        planner.Resolve(&named);
+        file.Add(named);
+    }
+    file.Trim(capture.limits());
+    file.Commit();
+    taken.has_arrived = true;
+}
+
+/// Statements of file and memory as one, by what makes a row.
+class Merged {
+  public:
+    void Add(CapturedStatement statement) {
+        const auto key = std::make_tuple(statement.counts.key.fingerprint, statement.endpoint,
+                                         statement.counts.key.top_level);
+        const auto [place, is_new] = places_.try_emplace(key, all_.size());
+        if (is_new) {
+            all_.push_back(std::move(statement));
+            return;
+        }
+        CapturedStatement& there = all_[place->second];
+        there.counts.Merge(statement.counts);
+        if (there.query == capture::kNotKept) {
+            there.query = std::move(statement.query);
+        }
+    }
+    std::vector<CapturedStatement>& all() { return all_; }
+
+  private:
+    std::map<std::tuple<int64_t, std::string, uint32_t>, size_t> places_;
+    std::vector<CapturedStatement> all_;
+};
+
+std::unique_lock<std::mutex> LockIo(Capture* capture) {
+    return capture != nullptr ? std::unique_lock(capture->io) : std::unique_lock<std::mutex>();
+}
+
+Value NameOfDatabase(const std::string& file) {
+    return file.empty() ? Value(std::string(kInMemory)) : Value(file);
+}
+
+}  // namespace
+
+Result<void> SaveCaptured(const std::string& database) {
+    if (database.empty()) {
+        return Error(Code::kUnsupported, "a database in memory has no state file",
+                     "open a database file, or read the views before it is closed");
+    }
+    if (SettingValue("persist") != "on") {
+        return Error(Code::kUnsupported, "setting persist is off",
+                     "SELECT upkeep_set('persist', 'on')");
+    }
+    Capture* capture = TheCapture();
+    if (capture == nullptr) {
+        return {};
+    }
+    const std::lock_guard lock(capture->io);
+    const uint32_t id = capture->DatabaseId(database);
+    if (!HoldsAny(*capture, id)) {
+        return {};
+    }
+    try {
+        Save(*capture, database, id);
+    } catch (const Error& error) {
+        return error;
+    }
+    SetTrouble("");
+    return {};
+}
+
+void SaveAtClose(const std::string& database) {
+    if (database.empty() || SettingValue("persist") != "on") {
+        return;
+    }
+    if (const Result<void> saved = SaveCaptured(database); !saved.ok()) {
+        SetTrouble(saved.error().message());
+    }
+}
+
+std::string SaveTrouble() {
+    Trouble& trouble = TheTrouble();
+    const std::lock_guard lock(trouble.mutex);
+    return trouble.text;
+}
+
+std::vector<capture::StatementView> ReadStatements(sqlite3* db) {
+    const std::string database = MainFile(db);
+    Capture* capture = TheCapture();
+    const std::unique_lock<std::mutex> lock = LockIo(capture);
+    Merged merged;
+    if (std::optional<StateFile> file = StateFile::OpenForReading(database).OrThrow()) {
+        for (CapturedStatement& one : file->Statements()) {
+            merged.Add(std::move(one));
+        }
+    }
+    if (capture != nullptr) {
+        const uint32_t id = capture->DatabaseId(database);
+        for (capture::StatementSnapshot& counts : capture->store().statements().Snapshots()) {
+            if (counts.key.database == id) {
+                merged.Add(Named(*capture, std::move(counts)));
+            }
+        }
+    }
+    std::vector<capture::StatementView> views;
+    for (CapturedStatement& one : merged.all()) {
+        one.counts.key.database = 0;  // all rows are of one
+        views.push_back({.counts = std::move(one.counts),
+                         .database_name = NameOfDatabase(database),
+                         .user_name = Value(),
+                         .endpoint = std::move(one.endpoint),
+                         .query = std::move(one.query)});
+    }
+    return views;
+}
+
+std::vector<capture::SlowView> ReadSlowStatements(sqlite3* db) {
+    const std::string database = MainFile(db);
+    Capture* capture = TheCapture();
+    const std::unique_lock<std::mutex> lock = LockIo(capture);
+    std::vector<CapturedSlow> all;
+    if (capture != nullptr) {
+        const uint32_t id = capture->DatabaseId(database);
+        for (capture::SlowStatement& one : capture->store().slow().Read()) {
+            if (one.fields.database == id) {
+                all.push_back(Named(*capture, std::move(one)));
+            }
+        }
+    }
+    if (std::optional<StateFile> file = StateFile::OpenForReading(database).OrThrow()) {
+        for (CapturedSlow& one : file->SlowStatements()) {
+            all.push_back(std::move(one));
+        }
+    }
+    std::stable_sort(all.begin(), all.end(), [](const CapturedSlow& l, const CapturedSlow& r) {
+        return l.statement.fields.ended_us > r.statement.fields.ended_us;
+    });
+    Planner planner(database);
+    std::vector<capture::SlowView> views;
+    for (CapturedSlow& one : all) {
+        planner.Resolve(&one);
+        if (one.statement.plan == kNoPlan) {
+            one.statement.plan.clear();
+        }
+        views.push_back({.statement = std::move(one.statement),
+                         .database_name = NameOfDatabase(database),
+                         .user_name = Value(),
+                         .endpoint = std::move(one.endpoint),
+                         .query = std::move(one.query)});
+    }
+    return views;
+}
+
+void ResetCaptured(sqlite3* db) {
+    const std::string database = MainFile(db);
+    Capture* capture = TheCapture();
+    const std::unique_lock<std::mutex> lock = LockIo(capture);
+    if (StateFile::OpenForReading(database).OrThrow()) {
+        StateFile file = StateFile::OpenForWriting(database, kSaveBusyMs).OrThrow();
+        file.Clear();
+        file.Commit();
+    }
+    if (capture != nullptr) {
+        Taken taken(*capture, capture->DatabaseId(database));
+        taken.has_arrived = true;  // nowhere
+        capture->store().counters().Reset();
+    }
+}
+
+bool HasCaptured(sqlite3* db) {
+    return !ReadStatements(db).empty();
+}
+
+}  // namespace upkeep::sqlite

@@ -1,0 +1,66 @@
+// The state file: what was captured of a database outlives the process in `<database>-upkeep`, an
+// SQLite database of our own beside the user's. Its tables hold sums, so several processes merge
+// theirs by addition. What is read here was written by anyone who may write the file: it is
+// checked.
+//
+// A process crash leaves it whole (rollback journal); a power failure may cost its contents, since
+// nothing waits for the disk. Not for: when it is written (captured.h).
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stmt.h"
+#include "upkeep/capture/slow_ring.h"
+#include "upkeep/capture/store.h"
+
+namespace upkeep::sqlite {
+
+/// A statement with the texts that its numbers stand for.
+struct CapturedStatement {
+    capture::StatementSnapshot counts;
+    std::string endpoint;  // empty: none
+    std::string query;
+};
+
+struct CapturedSlow {
+    capture::SlowStatement statement;
+    std::string endpoint;
+    std::string query;
+};
+
+/// An open state file. Methods throw Error with the file's name.
+class StateFile {
+  public:
+    /// `/path/app.db-upkeep`
+    static std::string PathFor(const std::string& database);
+
+    /// Makes it where need be, with the database's own permissions, and begins a transaction.
+    /// Waits up to `busy_ms` for another writer. Errors: kBusy, kHost, kUnsupported.
+    static Result<StateFile> OpenForWriting(const std::string& database, int busy_ms);
+    /// nullopt: there is none. Begins a transaction that sees one state of it.
+    static Result<std::optional<StateFile>> OpenForReading(const std::string& database);
+
+    std::vector<CapturedStatement> Statements();
+    std::vector<CapturedSlow> SlowStatements();  // newest first
+
+    void Add(const CapturedStatement& statement);
+    void Add(const CapturedSlow& slow);
+    /// Keeps the statements of the most time, and the newest slow ones.
+    void Trim(const capture::StoreLimits& limits);
+    void Clear();
+    /// Without it nothing of what was written stays.
+    void Commit();
+
+  private:
+    explicit StateFile(PrivateConnection connection) : connection_(std::move(connection)) {}
+    void Begin(const std::string& path, bool may_create);
+    std::optional<CapturedStatement> Find(const CapturedStatement& like);
+    void Keep(const std::string& sql, int64_t most);
+
+    PrivateConnection connection_;
+};
+
+}  // namespace upkeep::sqlite

@@ -1,0 +1,66 @@
+// What the trace callback knows of one prepared statement, found out when it is first met.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "sqlite_api.h"
+#include "upkeep/capture/statement_table.h"
+
+namespace upkeep::sqlite {
+
+/// What an execution's end can tell about its success, by kind of statement.
+enum class Kind : uint8_t {
+    kOther,
+    kPlainInsert,  // INSERT … VALUES without a conflict clause: it inserts or it fails
+    kBegin,        // fails inside a transaction
+    kEnd,          // COMMIT, ROLLBACK: fails outside of one; COMMIT can leave it open
+};
+
+/// A text, kept whole where it is short, else as two hashes and its length.
+class TextMark {
+  public:
+    TextMark() = default;
+    explicit TextMark(std::string_view text);
+    bool Is(const char* text) const;
+
+  private:
+    static constexpr size_t kWhole = 4096;
+    std::string text_;
+    size_t bytes_ = 0;
+    uint64_t hashes_[2] = {};
+};
+
+struct TracedStatement {
+    TextMark text;
+    int64_t fingerprint = 0;
+    capture::Operation operation = capture::Operation::kOther;
+    Kind kind = Kind::kOther;
+    bool is_own = false;  // names something of upkeep's: not captured
+    bool has_columns = false;
+
+    // While it runs.
+    bool is_open = false;
+    bool is_top_level = true;
+    bool ran_trigger = false;
+    bool began_in_transaction = false;
+    uint64_t began_ns = 0;
+    uint64_t rows = 0;
+    uint32_t scans = 0;
+    uint32_t sorts = 0;
+    uint32_t steps = 0;
+    uint32_t reprepares = 0;
+};
+
+/// The entry of a statement not met before. `normalized` is for whoever keeps its text.
+TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* normalized);
+
+/// Did the execution that ends now fail? SQLite does not show a trace callback the result, so only
+/// what follows from other facts: a lock that was not had (the statement has neither rows nor an
+/// end), a plain INSERT that inserted nothing, BEGIN and COMMIT that changed nothing.
+/// Returns the result code's name, or nullptr.
+const char* FailureOf(sqlite3* db, sqlite3_stmt* stmt, const TracedStatement& statement);
+
+}  // namespace upkeep::sqlite
