@@ -84,7 +84,8 @@ class BaseCallsTest(host.Asks, unittest.TestCase):
                                         " WHERE feature = 'workflow_schema'"), 0)
 
     def test_settings(self):
-        name, value, _, scope, description = self.rows("SELECT * FROM upkeep_settings")[0]
+        name, value, _, scope, description = self.rows(
+            "SELECT * FROM upkeep_settings WHERE name = 'workflow_profile'")[0]
         self.assertEqual((name, value, scope), ("workflow_profile", "corrected", "process"))
         self.assertTrue(description)
 
@@ -93,7 +94,8 @@ class BaseCallsTest(host.Asks, unittest.TestCase):
         self.addCleanup(other.close)
         self.addCleanup(self.value, "SELECT upkeep_set('workflow_profile', 'corrected')")
         self.assertEqual(self.value("SELECT upkeep_set('workflow_profile', 'guide')"), "guide")
-        self.assertEqual(other.execute("SELECT value FROM upkeep_settings").fetchone(), ("guide",))
+        self.assertEqual(other.execute(
+            "SELECT value FROM upkeep_settings WHERE name = 'workflow_profile'").fetchone(), ("guide",))
 
     def test_bad_settings_change_nothing(self):
         before = self.rows("SELECT * FROM upkeep_settings")
