@@ -242,6 +242,7 @@ std::vector<workflow::WorkflowHistory> ReadHistories(
         }
     }
     std::vector<workflow::WorkflowHistory> histories;
+    histories.reserve(sketches.size());
     for (auto& [id, sketch] : sketches) {
         histories.push_back({id, std::move(sketch)});
     }
