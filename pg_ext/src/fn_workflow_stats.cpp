@@ -42,6 +42,12 @@ struct Key {
     std::string shown;
 };
 
+/// UTC knows no summer time: hours and days are plain steps from any midnight.
+std::string Bucket(const char* step, const std::string& time) {
+    return std::string("pg_catalog.date_bin('") + step + "'::pg_catalog.interval, " + time +
+           ", '2000-01-01 00:00:00+00'::pg_catalog.timestamptz), ";
+}
+
 Key KeyOf(const WorkflowTable& table, GroupBy group_by, const std::string& started) {
     const std::string none = "NULL::pg_catalog.text";
     switch (group_by) {
@@ -50,9 +56,9 @@ Key KeyOf(const WorkflowTable& table, GroupBy group_by, const std::string& start
         case GroupBy::kTriggerType:
             return {table.Column("e", "trigger_type").sql + ", ", table.Text("e", "trigger_type")};
         case GroupBy::kHour:
-            return {"pg_catalog.date_trunc('hour', " + started + ", 'UTC'), ", none};
+            return {Bucket("1 hour", started), none};
         case GroupBy::kDay:
-            return {"pg_catalog.date_trunc('day', " + started + ", 'UTC'), ", none};
+            return {Bucket("1 day", started), none};
         case GroupBy::kStatus:
         case GroupBy::kAll:
             break;

@@ -92,6 +92,7 @@ void StuckExecutions(const std::vector<LiveExecution>& live,
         by_workflow[history.workflow_id] = &history.durations;
     }
     std::vector<const LiveExecution*> ordered;
+    ordered.reserve(live.size());
     for (const LiveExecution& execution : live) {
         ordered.push_back(&execution);
     }

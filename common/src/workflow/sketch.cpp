@@ -23,7 +23,7 @@ uint32_t BucketOfMicros(double microseconds) {
         return capture::BucketOf((whole >> 10) * kNanosPerMicro) + 10 * capture::kSteps;
     }
     // rounded: what came through milliseconds and back lands in the bucket it came from
-    return capture::BucketOf(static_cast<uint64_t>(microseconds * kNanosPerMicro + 0.5));
+    return capture::BucketOf(static_cast<uint64_t>(std::llround(microseconds * kNanosPerMicro)));
 }
 
 constexpr uint32_t kLastBucket = 4096;  // above the bucket of 2^57 us

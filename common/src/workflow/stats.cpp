@@ -158,9 +158,8 @@ double DurationOf(Timestamp started_at, Timestamp completed_at) {
         0.0, static_cast<double>(completed_at.unix_us) - static_cast<double>(started_at.unix_us));
 }
 
-StatsBuilder::Group& StatsBuilder::Find(std::optional<std::string_view> key,
-                                        std::optional<std::string_view> status,
-                                        Timestamp started_at) {
+ExecutionGroup& StatsBuilder::Find(std::optional<std::string_view> key,
+                                   std::optional<std::string_view> status, Timestamp started_at) {
     if (IsTimeBucket(request_.group_by)) {
         return by_time_[FloorTo(started_at.unix_us, StepOf(request_.group_by))];
     }
@@ -182,7 +181,7 @@ void StatsBuilder::Add(const ExecutionRow& row) {
         return;
     }
     const std::optional<Status> status = row.status ? StatusOf(*row.status) : std::nullopt;
-    Group& group = Find(row.key, row.status, row.started_at);
+    ExecutionGroup& group = Find(row.key, row.status, row.started_at);
     ++group.total;
     group.retries += row.retries;
     Later(&group.last_started_at, row.started_at);
@@ -200,7 +199,7 @@ void StatsBuilder::Add(const ExecutionRow& row) {
 
 void StatsBuilder::AddPart(const ExecutionPart& part) {
     const std::optional<Status> status = part.status ? StatusOf(*part.status) : std::nullopt;
-    Group& group = Find(part.key, part.status, part.last_started_at);
+    ExecutionGroup& group = Find(part.key, part.status, part.last_started_at);
     group.total += part.total;
     group.retries += part.retries;
     Later(&group.last_started_at, part.last_started_at);
@@ -216,7 +215,7 @@ void StatsBuilder::AddPart(const ExecutionPart& part) {
 }
 
 Row StatsBuilder::RowOf(const std::optional<std::string>& key, std::optional<Timestamp> bucket,
-                        const Group& group) const {
+                        const ExecutionGroup& group) const {
     Timestamp from = request_.window.since;
     Timestamp until = request_.window.until;
     if (bucket) {
@@ -261,7 +260,7 @@ void StatsBuilder::Finish(RowSink& rows) const {
         rows.Add(RowOf(std::nullopt, std::nullopt, *without_key_));
     }
     if (request_.group_by == GroupBy::kAll && by_text_.empty()) {
-        rows.Add(RowOf("all", std::nullopt, Group{}));
+        rows.Add(RowOf("all", std::nullopt, ExecutionGroup{}));
     }
 }
 

@@ -71,6 +71,16 @@ struct ExecutionPart {
     Sketch durations;  // of those with completed_at
 };
 
+/// What is kept of one group while rows come in.
+struct ExecutionGroup {
+    std::array<uint64_t, kStatusCount> by_status = {};
+    uint64_t total = 0;
+    int64_t retries = 0;
+    std::optional<Timestamp> last_started_at;
+    std::optional<Timestamp> last_failed_at;
+    Sketch durations;
+};
+
 class StatsBuilder {
   public:
     explicit StatsBuilder(StatsRequest request) : request_(request) {}
@@ -83,24 +93,15 @@ class StatsBuilder {
     void Finish(RowSink& rows) const;
 
   private:
-    struct Group {
-        std::array<uint64_t, kStatusCount> by_status = {};
-        uint64_t total = 0;
-        int64_t retries = 0;
-        std::optional<Timestamp> last_started_at;
-        std::optional<Timestamp> last_failed_at;
-        Sketch durations;
-    };
-
-    Group& Find(std::optional<std::string_view> key, std::optional<std::string_view> status,
-                Timestamp started_at);
+    ExecutionGroup& Find(std::optional<std::string_view> key,
+                         std::optional<std::string_view> status, Timestamp started_at);
     Row RowOf(const std::optional<std::string>& key, std::optional<Timestamp> bucket,
-              const Group& group) const;
+              const ExecutionGroup& group) const;
 
     StatsRequest request_;
-    std::unordered_map<std::string, Group> by_text_;
-    std::unordered_map<int64_t, Group> by_time_;  // start of the hour or day
-    std::optional<Group> without_key_;
+    std::unordered_map<std::string, ExecutionGroup> by_text_;
+    std::unordered_map<int64_t, ExecutionGroup> by_time_;  // start of the hour or day
+    std::optional<ExecutionGroup> without_key_;
     std::string scratch_;  // keeps its memory between look-ups
 };
 
