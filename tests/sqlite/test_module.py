@@ -84,16 +84,22 @@ class BaseCallsTest(host.Asks, unittest.TestCase):
                                         " WHERE feature = 'workflow_schema'"), 0)
 
     def test_settings(self):
-        name, value, _, scope, description = self.rows("SELECT * FROM upkeep_settings")[0]
-        self.assertEqual((name, value, scope), ("workflow_profile", "corrected", "process"))
+        rows = self.rows("SELECT * FROM upkeep_settings")
+        value, _, scope, description = {row[0]: row[1:] for row in rows}["workflow_profile"]
+        self.assertEqual((value, scope), ("corrected", "process"))
         self.assertTrue(description)
+        self.assertEqual({row[0]: row[1] for row in rows if row[0] != "workflow_profile"},
+                         {"capture": "top", "slow_threshold": "1000", "capture_plans": "on",
+                          "capture_parameters": "off", "endpoint": "", "max_statements": "5000",
+                          "text_memory": "16", "max_slow_statements": "1000", "persist": "on"})
 
     def test_a_setting_is_seen_by_other_connections(self):
         other = host.connect()
         self.addCleanup(other.close)
         self.addCleanup(self.value, "SELECT upkeep_set('workflow_profile', 'corrected')")
         self.assertEqual(self.value("SELECT upkeep_set('workflow_profile', 'guide')"), "guide")
-        self.assertEqual(other.execute("SELECT value FROM upkeep_settings").fetchone(), ("guide",))
+        self.assertEqual(other.execute("SELECT value FROM upkeep_settings WHERE name = 'workflow_profile'")
+                         .fetchone(), ("guide",))
 
     def test_bad_settings_change_nothing(self):
         before = self.rows("SELECT * FROM upkeep_settings")
