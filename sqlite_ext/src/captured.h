@@ -1,7 +1,7 @@
 // What was captured of a database: the process's share of it and the state file, as one.
 //
-//   store ──Drain──▶ state file      at close, by upkeep_save(), by the flush thread: inside one
-//     │                  │           transaction; if that fails, the counts go back
+//   store ──Drain──▶ state file      at close and by upkeep_save(): inside one transaction;
+//     │                  │           if that fails, the counts go back
 //     └──────┬───────────┘
 //            ▼
 //         readers                    under the same lock: nothing is missed or seen twice
@@ -29,8 +29,6 @@ Result<void> SaveCaptured(const std::string& database);
 void SaveAtClose(const std::string& database);
 /// Of the last quiet save that failed since the last one that did not; empty: none.
 std::string SaveTrouble();
-/// Every database of which this process has counted anything.
-void SaveAll();
 
 /// Of the connection's main database, by fingerprint, endpoint and level. Throws Error.
 std::vector<capture::StatementView> ReadStatements(sqlite3* db);

@@ -45,10 +45,14 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
     } else {
         facts->capture_reason += "; kept in " + StateFile::PathFor(file);
     }
-    facts->has_statement_source = HasCaptured(db);
-    facts->statement_source = facts->has_statement_source
-                                  ? "statements that upkeep captured of this database"
-                                  : "nothing has been captured of this database";
+    try {
+        facts->has_statement_source = HasCaptured(db);
+        facts->statement_source = facts->has_statement_source
+                                      ? "statements that upkeep captured of this database"
+                                      : "nothing has been captured of this database";
+    } catch (const Error& error) {  // a damaged state file, for instance
+        facts->statement_source = error.message();
+    }
     facts->statement_source_advice =
         facts->has_statement_source
             ? ""

@@ -88,7 +88,8 @@ TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* 
     made.fingerprint = capture::Fingerprint(*normalized);
     made.operation = capture::OperationOf(*normalized);
     made.kind = KindOf(*normalized);
-    made.is_own = HasWord(*normalized, "upkeep_", /*as_prefix=*/true);
+    made.is_own = HasWord(*normalized, "upkeep_", /*as_prefix=*/true) ||
+                  HasWord(*normalized, "_upkeep_", /*as_prefix=*/true);
     made.has_columns = sqlite3_column_count(stmt) > 0;
     return made;
 }
