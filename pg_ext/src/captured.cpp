@@ -12,6 +12,7 @@
 extern "C" {
 #include "commands/extension.h"
 #include "executor/spi.h"
+#include "utils/acl.h"
 }
 
 namespace upkeep::pg {
@@ -25,6 +26,7 @@ constexpr int kMostStatements = 1000;
 
 struct Captured {
     char** texts;
+    Oid* roles;
     double* weights;
     int count;
 };
@@ -46,13 +48,13 @@ Captured ReadStatements() {
     }
     const char* schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
     char* sql = psprintf(
-        "SELECT query, pg_catalog.sum(total_exec_time) FROM %s.pg_stat_statements"
+        "SELECT query, pg_catalog.sum(total_exec_time), userid FROM %s.pg_stat_statements"
         " WHERE dbid OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database"
         "   WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
         " AND query OPERATOR(pg_catalog.~*) '^\\s*(select|insert|update|delete|with|merge)\\M'"
         " AND query OPERATOR(pg_catalog.!~*) '\\mupkeep\\.'"
-        " GROUP BY query HAVING pg_catalog.sum(total_exec_time) OPERATOR(pg_catalog.>) 0"
-        " ORDER BY 2 DESC, 1 LIMIT %d",
+        " GROUP BY query, userid HAVING pg_catalog.sum(total_exec_time) OPERATOR(pg_catalog.>) 0"
+        " ORDER BY 2 DESC, 1, 3 LIMIT %d",
         schema, kMostStatements);
     if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
         elog(ERROR, "reading pg_stat_statements failed");
@@ -60,40 +62,73 @@ Captured ReadStatements() {
     MemoryContext inner = MemoryContextSwitchTo(caller);
     out.count = static_cast<int>(SPI_processed);
     out.texts = static_cast<char**>(palloc0(sizeof(char*) * (out.count + 1)));
+    out.roles = static_cast<Oid*>(palloc0(sizeof(Oid) * (out.count + 1)));
     out.weights = static_cast<double*>(palloc0(sizeof(double) * (out.count + 1)));
     for (int i = 0; i < out.count; ++i) {
         bool is_null = false;
         HeapTuple tuple = SPI_tuptable->vals[i];
         out.texts[i] = pstrdup(SPI_getvalue(tuple, SPI_tuptable->tupdesc, 1));
         out.weights[i] = DatumGetFloat8(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &is_null));
+        out.roles[i] = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &is_null));
     }
     MemoryContextSwitchTo(inner);
     SPI_finish();
     return out;
 }
 
+/// Gathers statements by text; what a role ran whose rights the caller lacks is left out.
+class Gatherer {
+  public:
+    void Add(const std::string& text, Oid role, double weight) {
+        const auto [known, is_new] = may_act_as_.emplace(role, false);
+        if (is_new) {
+            known->second = CallHost([=] { return has_privs_of_role(GetUserId(), role); });
+        }
+        if (!known->second) {
+            return;
+        }
+        weights_[text] += weight;
+        // Several roles ran it: planned as the one that can do least.
+        const auto [chosen, is_first] = roles_.emplace(text, role);
+        if (!is_first && CallHost([=, other = chosen->second] { return superuser_arg(other); })) {
+            chosen->second = role;
+        }
+    }
+
+    CapturedStatements Top(size_t limit) {
+        CapturedStatements top;
+        for (const auto& [text, weight] : weights_) {
+            top.workload.push_back({text, weight});
+        }
+        std::stable_sort(
+            top.workload.begin(), top.workload.end(),
+            [](const auto& left, const auto& right) { return left.weight > right.weight; });
+        top.workload.resize(std::min(top.workload.size(), limit));
+        top.roles = std::move(roles_);
+        return top;
+    }
+
+  private:
+    std::map<Oid, bool> may_act_as_;
+    std::map<std::string, double> weights_;
+    std::map<std::string, Oid> roles_;
+};
+
 /// What upkeep itself captured of this database, by the same rules as ReadStatements.
-std::vector<advisor::WorkloadStatement> OwnWorkload() {
+CapturedStatements OwnWorkload() {
     using capture::Operation;
-    std::map<std::string, double> weights;
+    Gatherer gatherer;
     for (const capture::StatementView& view : VisibleStatements(Texts::kRead, true)) {
         const Operation operation = view.counts.operation;
         const bool can_be_planned =
             operation != Operation::kUtility && operation != Operation::kOther;
         if (view.is_visible && can_be_planned && view.counts.totals.total_ns > 0 &&
             view.query != capture::kNotKept && view.query.find("upkeep.") == std::string::npos) {
-            weights[view.query] += static_cast<double>(view.counts.totals.total_ns) / 1e6;
+            gatherer.Add(view.query, view.counts.key.user,
+                         static_cast<double>(view.counts.totals.total_ns) / 1e6);
         }
     }
-    std::vector<advisor::WorkloadStatement> workload;
-    for (const auto& [text, weight] : weights) {
-        workload.push_back({text, weight});
-    }
-    std::stable_sort(workload.begin(), workload.end(), [](const auto& left, const auto& right) {
-        return left.weight > right.weight;
-    });
-    workload.resize(std::min<size_t>(workload.size(), kMostStatements));
-    return workload;
+    return gatherer.Top(kMostStatements);
 }
 
 }  // namespace
@@ -105,15 +140,17 @@ bool HasStatementSource() {
     return CallHost([] { return OidIsValid(get_extension_oid("pg_stat_statements", true)); });
 }
 
-Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload() {
+Result<CapturedStatements> CapturedWorkload() {
+    constexpr const char* kAskForMore =
+        "give statements, or run the application first; others' statements need pg_read_all_stats "
+        "and membership in the roles that run them";
     if (SharedStore() != nullptr) {
-        std::vector<advisor::WorkloadStatement> own = OwnWorkload();
-        if (own.empty()) {
+        CapturedStatements own = OwnWorkload();
+        if (own.workload.empty()) {
             return Error(Code::kUnsupported,
                          "no workload is given and no statement of this database that you may see "
-                         "was captured",
-                         "give statements, or run the application first; others' statements need "
-                         "pg_read_all_stats");
+                         "and run was captured",
+                         kAskForMore);
         }
         return own;
     }
@@ -127,18 +164,18 @@ Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload() {
             "no workload is given and pg_stat_statements cannot be read: " + read.error().message(),
             kGiveOne);
     }
-    std::vector<advisor::WorkloadStatement> workload;
+    Gatherer gatherer;
     for (int i = 0; i < read.value().count; ++i) {
-        workload.push_back({read.value().texts[i], read.value().weights[i]});
+        gatherer.Add(read.value().texts[i], read.value().roles[i], read.value().weights[i]);
     }
-    if (workload.empty()) {
+    CapturedStatements gathered = gatherer.Top(kMostStatements);
+    if (gathered.workload.empty()) {
         return Error(Code::kUnsupported,
                      "no workload is given and pg_stat_statements holds no statement of this "
-                     "database that you may see",
-                     "give statements, or run the application first; others' statements need "
-                     "pg_read_all_stats");
+                     "database that you may see and run",
+                     kAskForMore);
     }
-    return workload;
+    return gathered;
 }
 
 }  // namespace upkeep::pg

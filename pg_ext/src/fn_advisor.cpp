@@ -6,12 +6,24 @@
 #include "what_if.h"
 
 UPKEEP_ROWS(advise_indexes) {
-    const auto captured =
-        arguments.IsNull("workload")
-            ? upkeep::pg::CapturedWorkload()
-            : upkeep::Error(upkeep::Code::kInternal, "a workload was given and not used");
-    const auto port = upkeep::pg::MakeWhatIf();
-    upkeep::advisor::AdviseIndexes(arguments, captured, *port, rows).OrThrow();
+    using Workload = upkeep::Result<std::vector<upkeep::advisor::WorkloadStatement>>;
+    if (!arguments.IsNull("workload")) {
+        const auto port = upkeep::pg::MakeWhatIf();
+        const Workload unused =
+            upkeep::Error(upkeep::Code::kInternal, "a workload was given and not used");
+        upkeep::advisor::AdviseIndexes(arguments, unused, *port, rows).OrThrow();
+        return;
+    }
+    auto captured = upkeep::pg::CapturedWorkload();
+    if (!captured.ok()) {
+        const auto port = upkeep::pg::MakeWhatIf();
+        upkeep::advisor::AdviseIndexes(arguments, Workload(captured.error()), *port, rows)
+            .OrThrow();
+        return;
+    }
+    const auto port = upkeep::pg::MakeWhatIf(captured.value().roles);
+    upkeep::advisor::AdviseIndexes(arguments, Workload(captured.value().workload), *port, rows)
+        .OrThrow();
 }
 
 UPKEEP_ROWS(what_if) {

@@ -60,6 +60,7 @@ struct PlainStatement {
     const char* text;
     CmdType command;
     int64_t fingerprint;
+    Oid run_as;  // planned as this role; InvalidOid: as the caller
     bool has_parameters;
     PlainArray<PlainUse> uses;
     PlainArray<Oid> written;

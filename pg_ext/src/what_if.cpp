@@ -57,8 +57,29 @@ class ScratchContext {
     int unwinding_ = std::uncaught_exceptions();
 };
 
+/// Analysis and planning as another role, with what a maintenance command may do for a table's
+/// owner: nothing that changes the session.
+class ActAs {
+  public:
+    explicit ActAs(Oid role) {
+        GetUserIdAndSecContext(&user_, &security_);
+        if (OidIsValid(role)) {
+            SetUserIdAndSecContext(
+                role, security_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+        }
+    }
+    ~ActAs() { SetUserIdAndSecContext(user_, security_); }
+    ActAs(const ActAs&) = delete;
+    ActAs& operator=(const ActAs&) = delete;
+
+  private:
+    Oid user_ = InvalidOid;
+    int security_ = 0;
+};
+
 class PgWhatIf : public advisor::WhatIf {
   public:
+    explicit PgWhatIf(std::map<std::string, Oid> roles) : roles_(std::move(roles)) {}
     Result<Statement> Analyse(std::string_view text) override;
     const advisor::Relation& relation(RelationId id) const override {
         return relations_[Index(id)];
@@ -94,6 +115,7 @@ class PgWhatIf : public advisor::WhatIf {
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     std::vector<advisor::Relation> relations_;
     std::vector<Oid> relation_oids_;
+    std::map<std::string, Oid> roles_;  // text -> the role that ran it
     std::vector<PlainStatement*> statements_;
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<IndexSpec, IndexId>> declared_;
@@ -209,12 +231,17 @@ Error WithHint(const Error& error) {
 
 Result<Statement> PgWhatIf::Analyse(std::string_view text) {
     const char* host_text = HostText(text);
-    const Result<PlainStatement*> analysed =
-        InSubtransaction([=] { return AnalyseStatement(host_text); }, Keep::kNothing);
+    const auto role = roles_.find(std::string(text));
+    const Oid run_as = role == roles_.end() ? InvalidOid : role->second;
+    const Result<PlainStatement*> analysed = [&] {
+        const ActAs acting(run_as);
+        return InSubtransaction([=] { return AnalyseStatement(host_text); }, Keep::kNothing);
+    }();
     if (!analysed.ok()) {
         return WithHint(analysed.error());
     }
     PlainStatement* plain = analysed.value();
+    plain->run_as = run_as;
     const Result<bool> locked = InSubtransaction([=] { return LockRelations(plain); });
     if (!locked.ok()) {
         return locked.error();
@@ -320,6 +347,7 @@ Result<PlannedStmt*> PgWhatIf::Plan(const PlainStatement* statement, int query,
                                     const std::vector<HypotheticalIndex*>& chosen) {
     HypotheticalIndex* const* data = chosen.data();
     const auto count = static_cast<int>(chosen.size());
+    const ActAs acting(statement->run_as);
     const auto plan = [=] {
         return PlanWith(static_cast<Query*>(list_nth(statement->queries, query)), statement->text,
                         data, count);
@@ -432,8 +460,8 @@ bool PgWhatIf::NameTaken(RelationId relation, std::string_view index_name) const
 
 }  // namespace
 
-std::unique_ptr<advisor::WhatIf> MakeWhatIf() {
-    return std::make_unique<PgWhatIf>();
+std::unique_ptr<advisor::WhatIf> MakeWhatIf(std::map<std::string, Oid> roles) {
+    return std::make_unique<PgWhatIf>(std::move(roles));
 }
 
 }  // namespace upkeep::pg

@@ -365,6 +365,33 @@ class Captured(Asks):
         with self.assertRaises(psycopg2.errors.FeatureNotSupported):
             self.rows("SELECT * FROM upkeep.advise_indexes()")
 
+    def test_captured_statements_are_planned_as_who_ran_them(self):
+        """Planning calls immutable functions: a stranger's must not run with an administrator's rights."""
+        self.rows("CREATE ROLE mallory LOGIN")
+        self.rows("CREATE ROLE monitor LOGIN IN ROLE pg_monitor")
+        self.addCleanup(self.rows, "DROP OWNED BY mallory; DROP ROLE mallory; DROP ROLE monitor")
+        self.rows("CREATE SCHEMA AUTHORIZATION mallory")
+        with contextlib.closing(connect(self.database, user="mallory")) as other, other.cursor() as cursor:
+            cursor.execute("""CREATE TABLE mallory.seen (who text);
+                CREATE FUNCTION mallory.note() RETURNS void LANGUAGE plpgsql
+                    AS $$ BEGIN INSERT INTO mallory.seen VALUES (current_user); END $$;
+                CREATE FUNCTION mallory.evil() RETURNS text IMMUTABLE LANGUAGE plpgsql
+                    AS $$ BEGIN PERFORM mallory.note(); RETURN 'x'; END $$;
+                CREATE TABLE mallory.big AS SELECT 'v' || i AS v, i FROM generate_series(1, 20000) i""")
+            cursor.execute("SELECT upkeep.version()")
+            for _ in range(20):
+                cursor.execute("SELECT * FROM mallory.big WHERE v = mallory.evil()")
+        self.rows("ANALYZE mallory.big; DELETE FROM mallory.seen")
+        rows = self.dicts("SELECT * FROM upkeep.advise_indexes()")
+        self.assertIn("mallory.big", [row["table_name"] for row in rows])
+        self.assertEqual(self.rows("SELECT DISTINCT who FROM mallory.seen"), [("mallory",)])
+        self.assertEqual(self.value("SELECT current_user"), "postgres")
+        self.rows("DELETE FROM mallory.seen")
+        with contextlib.closing(connect(self.database, user="monitor")) as other, other.cursor() as cursor:
+            with self.assertRaisesRegex(psycopg2.errors.FeatureNotSupported, "you may see and run"):
+                cursor.execute("SELECT * FROM upkeep.advise_indexes()")
+        self.assertEqual(self.rows("SELECT who FROM mallory.seen"), [])
+
 
 class ManyClients(Asks):
     def test_concurrent_clients_lose_nothing(self):
