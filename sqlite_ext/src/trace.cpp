@@ -86,8 +86,8 @@ Tracer* FindTracer(sqlite3* db) {
 }
 
 int64_t ThisThread() {
-    static thread_local const int64_t id = syscall(SYS_gettid);
-    return id;
+    static thread_local const int64_t kId = syscall(SYS_gettid);
+    return kId;
 }
 
 /// Entries of statements that are gone or do not run.
@@ -424,10 +424,10 @@ int NewConnection(sqlite3* db, char**, const sqlite3_api_routines*) {
 
 /// A fork must not find the list locked by a thread that the child does not have.
 void WatchForks() {
-    static const int watched =
+    static const int kWatched =
         pthread_atfork([] { TheTracers().mutex.lock(); }, [] { TheTracers().mutex.unlock(); },
                        [] { TheTracers().mutex.unlock(); });
-    static_cast<void>(watched);
+    static_cast<void>(kWatched);
 }
 
 }  // namespace

@@ -416,6 +416,36 @@ static void test_interrupt(sqlite3* db) {
     expect(db, "SELECT upkeep_t_work(1) > 0", SQLITE_ROW, "1");
 }
 
+/* Statements outlive their close, and capture, in every order. Capture is off at the end. */
+static void test_capture_and_close(void) {
+    sqlite3* first = open_db();
+    load(first, module_path);
+    expect(first, "SELECT upkeep_capture(1)", SQLITE_ROW, "NULL");
+    sqlite3* zombie = open_db();
+    sqlite3_stmt* open = NULL;
+    sqlite3_prepare_v2(zombie, "SELECT 1 UNION ALL SELECT 2", -1, &open, NULL);
+    check(sqlite3_step(open) == SQLITE_ROW, "captured: a row", NULL);
+    check(sqlite3_close(zombie) == SQLITE_BUSY, "close refuses with a statement open", NULL);
+    check(sqlite3_close_v2(zombie) == SQLITE_OK, "close_v2 does not", NULL);
+    check(sqlite3_step(open) == SQLITE_ROW, "the statement outlives its connection", NULL);
+    sqlite3_finalize(open);
+    sqlite3_prepare_v2(first, "SELECT 7 AS kept UNION ALL SELECT 8", -1, &open, NULL);
+    sqlite3_step(open);
+    expect(first, "SELECT upkeep_capture(0)", SQLITE_ROW, "NULL");
+    check(sqlite3_step(open) == SQLITE_ROW && sqlite3_step(open) == SQLITE_DONE,
+          "a statement goes on when capture stops", sqlite3_errmsg(first));
+    expect(first, "SELECT upkeep_capture(1)", SQLITE_ROW, "NULL");
+    sqlite3_step(open);
+    sqlite3_finalize(open);
+    expect(first, "SELECT group_concat(calls || query, '; ') FROM upkeep_statements", SQLITE_ROW,
+           "1select ? union all select ?");
+    expect(first,
+           "SELECT count(*) FROM upkeep_statements WHERE query LIKE '% kept %' AND calls = 1",
+           SQLITE_ROW, "1");
+    expect(first, "SELECT upkeep_capture(0)", SQLITE_ROW, "NULL");
+    check(sqlite3_close(first) == SQLITE_OK, "closes with nothing left open", NULL);
+}
+
 int main(int argc, char** argv) {
     const char* build = argc > 1 ? argv[1] : "build";
     snprintf(module_path, sizeof module_path, "%s/upkeep", build);
@@ -423,6 +453,7 @@ int main(int argc, char** argv) {
     test_module();
     test_connections();
     test_settings_last();
+    test_capture_and_close();
     test_threads("threads", thread_main);
     test_threads("threads that advise", advise_main);
     sqlite3* db = open_million();
