@@ -7,6 +7,7 @@
 
 #include "upkeep/base/table_function.h"
 #include "upkeep/health/checks.h"
+#include "upkeep/publish/metrics.h"
 
 namespace {
 
@@ -186,6 +187,19 @@ void PrintChecks() {
     }
 }
 
+void PrintFamilies() {
+    std::puts(
+        "\n## Families of metrics\n\n"
+        "Names begin with the prefix. Those marked with a star only under the guide's own, "
+        "`autopr_db`.\n\n| family | type | labels | meaning |\n| --- | --- | --- | --- |");
+    for (const upkeep::publish::Family& family : upkeep::publish::AllFamilies()) {
+        std::printf("| `%s`%s | %s | %s | %s |\n", std::string(family.name).c_str(),
+                    family.is_guides ? " *" : "",
+                    std::string(upkeep::publish::MetricTypeName(family.type)).c_str(),
+                    std::string(family.labels).c_str(), std::string(family.help).c_str());
+    }
+}
+
 void PrintReference() {
     std::puts(
         "# Reference\n\n"
@@ -198,6 +212,7 @@ void PrintReference() {
         PrintCall(*call);
     }
     PrintChecks();
+    PrintFamilies();
 }
 
 }  // namespace
