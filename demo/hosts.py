@@ -41,8 +41,9 @@ class Sqlite:
     session_sql = (
         "SELECT pid, state, state_ms, query FROM upkeep_connections;",
         "SELECT pid, state, mode, suggested_action FROM upkeep_lock_tree;",
-        """SELECT pid, state_ms, action, reason
-           FROM upkeep_reap_sessions(200, 'idle in transaction', dry_run => 1);""")
+        """\
+        SELECT pid, state_ms, action, reason
+        FROM upkeep_reap_sessions(200, 'idle in transaction');""")
     settings_sql = """\
         SELECT name, current_value, advised_value, unit, formula FROM upkeep_advise_settings()
         WHERE name IN ('journal_mode', 'mmap_size');"""
@@ -92,9 +93,9 @@ class Sqlite:
     def shell(self, sql):
         """The sqlite3 shell with a statement: as arguments, and as a person types it."""
         load = ".load build/upkeep"
-        shown = f"sqlite3 -cmd '{load}' {shlex.quote(str(self.path))} \"\n{sql}\""
-        return ["sqlite3", "-column", "-header", "-cmd", load, str(self.path), sql], shown.replace(
-            "sqlite3 ", "sqlite3 -column -header ", 1)
+        shown = (f"sqlite3 -column -header -cmd '{load}' \\\n"
+                 f"    {shlex.quote(str(self.path))} \"\n{sql}\"")
+        return ["sqlite3", "-column", "-header", "-cmd", load, str(self.path), sql], shown
 
     def ask(self, sql):
         cursor = self.connection.execute(sql)
@@ -175,17 +176,20 @@ class Postgres:
     counts = ("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname <> 'demo_workload'"
               " AND relnamespace = 'public'::regnamespace ORDER BY 1")
     slow_sql = """\
-        SELECT captured_at, duration_ms, rows, plan->0->'Plan'->>'Node Type' AS plan, query
+        SELECT captured_at, duration_ms, rows, plan->'Plan'->>'Node Type' AS plan, query
         FROM upkeep.slow_statements ORDER BY duration_ms DESC LIMIT 2;"""
     save_sql = None  # shared memory: every session sees it at once
     session_sql = (
-        """SELECT pid, application_name, state, state_ms, blocks_count, query
-           FROM upkeep.connections WHERE user_name = 'autopr' ORDER BY pid;""",
+        """\
+        SELECT pid, application_name, state, state_ms, blocks_count, query
+        FROM upkeep.connections WHERE user_name = 'autopr' ORDER BY pid;""",
         "SELECT depth, pid, waits_ms, relation, suggested_action FROM upkeep.lock_tree;",
-        """SELECT pid, application_name, action, reason
-           FROM upkeep.reap_sessions('200 ms', 'idle in transaction', dry_run => true);""",
-        """SELECT pid, application_name, action, reason
-           FROM upkeep.reap_sessions('200 ms', 'idle', match_application => 'web%');""")
+        """\
+        SELECT pid, application_name, action, reason
+        FROM upkeep.reap_sessions('200 ms', 'idle in transaction');""",
+        """\
+        SELECT pid, application_name, action, reason
+        FROM upkeep.reap_sessions('200 ms', 'idle', match_application => 'web%');""")
     settings_sql = """\
         SELECT name, current_value, advised_value, unit, formula FROM upkeep.advise_settings()
         WHERE name IN ('shared_buffers', 'work_mem');"""

@@ -14,7 +14,7 @@ def say(text=""):
 
 def heading(number, text):
     say()
-    say(f"── {number}. {text} " + "─" * max(0, WIDTH - len(text) - 7))
+    say(f"── {number}. {text} ".ljust(WIDTH, "─"))
 
 
 def note(text, indent="  "):
@@ -37,7 +37,7 @@ def broken(create_index):
 def value(cell):
     """A cell as a person reads it: numbers rounded, times to the second."""
     if isinstance(cell, float):
-        return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3g}"
+        return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3f}" if abs(cell) < 1 else f"{cell:.1f}"
     if isinstance(cell, datetime.datetime):
         return cell.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(cell, list):

@@ -62,18 +62,18 @@ def step_indexes(demo):
 
 
 def step_sessions(demo):
-    """Who is connected, who holds locks, what could be ended (a dry run: nothing is)"""
+    """Who is connected, who holds locks, what could be ended (a dry run by default)"""
     with demo.host.sessions() as story:
         show.note(story)
         for sql in demo.host.session_sql:
-            demo.ask(sql, lines=3)
+            demo.ask(sql, lines=1 if "connections" in sql else 6)
 
 
 def step_pool(demo):
     """How large a connection pool: 10 processes of 4 threads on 2 machines"""
     demo.ask("""\
-        SELECT parameter, value, formula, verdict FROM {up}advise_pool(10, 4, 2)
-        WHERE parameter IN ('pool_size', 'total_connections', 'guide_total_connections');""")
+        SELECT parameter, value, verdict, formula FROM {up}advise_pool(10, 4, 2)
+        WHERE parameter IN ('pool_size', 'total_connections', 'guide_total_connections');""", lines=2)
 
 
 def step_workflows(demo):
