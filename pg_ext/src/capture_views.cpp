@@ -148,6 +148,17 @@ std::vector<capture::SlowView> VisibleSlowStatements() {
     return views;
 }
 
+std::vector<capture::CounterSnapshot> VisibleCounters() {
+    const bool sees_all =
+        CallHost([] { return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS); });
+    std::vector<capture::CounterSnapshot> counters = SharedStore()->counters().Snapshots();
+    for (capture::CounterSnapshot& counter : counters) {
+        counter.table = sees_all || counter.table.empty() ? Presentable(std::move(counter.table))
+                                                          : std::string(capture::kHidden);
+    }
+    return counters;
+}
+
 std::string CaptureReason() {
     if (SharedStore() == nullptr) {
         return kNotPreloaded;

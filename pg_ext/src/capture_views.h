@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "upkeep/capture/counter_table.h"
 #include "upkeep/capture/rows.h"
 
 namespace upkeep::pg {
@@ -17,6 +18,10 @@ enum class Texts : bool { kLeave, kRead };
 /// Every captured statement; only those of this database if asked so.
 std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_database);
 std::vector<capture::SlowView> VisibleSlowStatements();
+
+/// What never falls: executions by operation, first table and status. Tables show only with
+/// pg_read_all_stats.
+std::vector<capture::CounterSnapshot> VisibleCounters();
 
 /// One sentence about capture here, for capabilities.
 std::string CaptureReason();

@@ -12,13 +12,15 @@ namespace upkeep::pg {
 
 namespace {
 
-/// Touches the server only. The search path is the caller's again afterwards, also on error: the
-/// (sub)transaction that ends takes the nest level with it.
-HostRows RunQuery(const char* sql) {
+/// Until the nest level of settings ends.
+void Set(const char* setting, const char* value) {
+    set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/// Touches the server only. `level`: of settings that have their former values again afterwards,
+/// also on error, when the (sub)transaction that ends takes the nest level with it.
+HostRows Run(const char* sql, int level) {
     MemoryContext caller = CurrentMemoryContext;
-    const int level = NewGUCNestLevel();
-    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-                      GUC_ACTION_SAVE, true, 0, false);
     if (SPI_connect() != SPI_OK_CONNECT) {
         elog(ERROR, "SPI_connect failed");
     }
@@ -44,6 +46,12 @@ HostRows RunQuery(const char* sql) {
     return out;
 }
 
+HostRows RunQuery(const char* sql) {
+    const int level = NewGUCNestLevel();
+    Set("search_path", "pg_catalog, pg_temp");
+    return Run(sql, level);
+}
+
 }  // namespace
 
 std::optional<int64_t> HostRows::Integer(int row, int column) const {
@@ -66,6 +74,15 @@ HostRows Query(const char* sql) {
 
 Result<HostRows> TryQuery(const char* sql) {
     return InSubtransaction([sql] { return RunQuery(sql); });
+}
+
+Result<HostRows> TryOwnCall(const char* sql) {
+    return InSubtransaction([sql] {
+        const int level = NewGUCNestLevel();
+        Set("client_min_messages", "warning");
+        Set("lock_timeout", "1s");
+        return Run(sql, level);
+    });
 }
 
 bool IsVisible(Oid relation) {

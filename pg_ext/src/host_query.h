@@ -35,6 +35,11 @@ HostRows Query(const char* sql);
 /// Errors: kHost, kPermissionDenied, … with the server's text.
 Result<HostRows> TryQuery(const char* sql);
 
+/// A query on our own calls, in a subtransaction and under the caller's own search_path: they look
+/// for his tables. Their notices are left out. Waits a second for a table that somebody has locked,
+/// then it is an error: who looks at metrics wants to see that lock. Errors: as TryQuery.
+Result<HostRows> TryOwnCall(const char* sql);
+
 /// Does the caller's search_path find it, so that its name needs no schema?
 bool IsVisible(Oid relation);
 

@@ -50,3 +50,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
     upkeep.percentile(bigint, double precision, text) TO pg_monitor;
+
+-- metrics and report: made of the calls above, with the caller's own rights
+GRANT SELECT ON upkeep.metric_samples TO pg_monitor;
+GRANT EXECUTE ON FUNCTION upkeep.metric_samples(), upkeep.metrics(text, text[]),
+    upkeep.report(text, text) TO pg_monitor;

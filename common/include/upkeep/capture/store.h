@@ -90,6 +90,7 @@ class Store {
     EndpointNames& endpoints() { return endpoints_; }
     SlowRing& slow() { return slow_; }
     StoreStatus Status() const;
+    const StoreLimits& limits() const { return header_->limits; }
     void CountHostError() { Bump(header_->host_errors, 1); }
 
   private:
