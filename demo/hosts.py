@@ -47,6 +47,7 @@ class Sqlite:
     settings_sql = """\
         SELECT name, current_value, advised_value, unit, formula FROM upkeep_advise_settings()
         WHERE name IN ('journal_mode', 'mmap_size');"""
+    metrics_sql = "SELECT upkeep_metrics('upkeep', '[\"health_checks\", \"database_size_bytes\"]');"
 
     def __init__(self, scale, keep):
         self.scale = scale
@@ -193,6 +194,7 @@ class Postgres:
     settings_sql = """\
         SELECT name, current_value, advised_value, unit, formula FROM upkeep.advise_settings()
         WHERE name IN ('shared_buffers', 'work_mem');"""
+    metrics_sql = "SELECT upkeep.metrics('upkeep', ARRAY['health_checks', 'connections_max']);"
 
     def __init__(self, scale, keep):
         import psycopg2  # the SQLite demo must not need it

@@ -79,6 +79,16 @@ def _is_number(text):
     return text == "" or text.rstrip("×%").strip().replace(",", "").replace(".", "", 1).isdigit()
 
 
+def text(page, lines, indent="  "):
+    """The head of a page of text, each line cut where the page ends."""
+    found = page.splitlines()
+    for line in found[:lines]:
+        line = indent + line
+        say((line if len(line) <= WIDTH else line[: WIDTH - 1] + "…").rstrip())
+    if len(found) > lines:
+        say(f"{indent}… {len(found) - lines} more lines")
+
+
 def size(count):
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":

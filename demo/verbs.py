@@ -97,3 +97,18 @@ def step_health(demo):
 def step_settings(demo):
     """Settings to start with, and how each comes about"""
     demo.ask(demo.host.settings_sql, lines=2)
+
+
+def step_metrics(demo):
+    """Metrics for Prometheus: two families of many (no argument: all of them)"""
+    show.sql(demo.host.metrics_sql)
+    show.say()
+    show.text(demo.host.query(demo.host.metrics_sql)[0][0], 12)
+
+
+def step_report(demo):
+    """All of it on one page, for a ticket or a mail"""
+    sql = f"SELECT {demo.host.prefix}report('text');"
+    show.sql(sql)
+    show.say()
+    show.text(demo.host.query(sql)[0][0], 18, indent="")
