@@ -2,7 +2,8 @@
 # Core unit tests under ASan+UBSan and the SQLite suite under ASan, in a build tree of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cmake -S . -B build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1 \
+# Instrumented, g++ 12 sees uninitialised members in <regex> where there are none.
+cmake -S . -B build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -Wno-maybe-uninitialized" \
     -DUPKEEP_SANITIZE=address,undefined >/dev/null
 make --no-print-directory -C build-asan -j"$(nproc)" all | grep -E 'error|warning' || true
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1
