@@ -72,6 +72,8 @@ table" (id int); INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g""
                     parsed.value("autopr_db_query_duration_seconds_sum", **labels))
         for _ in range(7):
             self.rows("UPDATE orders SET total = total + 1 WHERE id = 1")
+        # known before it fails: an error's handler cannot look up which tables a new statement names
+        self.rows("UPDATE orders SET total = 1 / (id - 1) WHERE id = 9")
         before = counted()
         for _ in range(5):
             self.rows("UPDATE orders SET total = total + 1 WHERE id = 1")
@@ -79,7 +81,7 @@ table" (id int); INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g""
         self.refusal("UPDATE orders SET total = 1 / (id - 1) WHERE id = 1")
         after = counted()
         self.assertEqual(after[0] - before[0], 6)
-        self.assertEqual(after[1] - before[1], 1)
+        self.assertEqual((before[1], after[1]), (None, 1))
         self.assertEqual(after[2] - before[2], 6)
         self.assertEqual(after[3] - before[3], 5)  # one took more than a second
         self.assertTrue(1.1 <= after[4] - before[4] < 10, after)

@@ -23,7 +23,8 @@ class FakeCalls : public OwnCalls {
 
 std::string Page(FakeCalls& calls, Value title = {}) {
     const Arguments arguments(*FindCall("report"), {std::string("text"), std::move(title)});
-    return ReportText(BuildReport(arguments, {.host_version = "Host 1", .database = "d"}, calls));
+    return ReportText(
+        BuildReport(arguments, {Hosts::kPostgres, "Host 1", "d", Timestamp{0}}, calls));
 }
 
 size_t Characters(std::string_view text) {
