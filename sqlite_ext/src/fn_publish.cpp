@@ -1,6 +1,7 @@
 // SQLite's bodies for the publish topic: metrics and report.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "capture_memory.h"
 #include "stmt.h"
 #include "upkeep/publish/metrics.h"
 #include "upkeep/publish/report.h"
@@ -51,7 +52,12 @@ std::string DatabaseName(sqlite3* db) {
 
 /// What this process captured, if it did.
 std::optional<publish::CaptureFacts> Captured() {
-    return std::nullopt;
+    Capture* here = TheCapture();
+    if (here == nullptr) {
+        return std::nullopt;
+    }
+    return publish::CaptureFacts{here->store().Status(), here->limits(),
+                                 here->store().counters().Snapshots()};
 }
 
 std::vector<publish::Sample> SamplesNow(sqlite3* db, const MetricRequest& request) {

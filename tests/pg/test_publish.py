@@ -3,6 +3,7 @@
 # cluster: upkeep.text_memory=1MB
 """Metrics against promtool, against the statements that were run and across evictions; the report as
 a page; who may read them and what is refused."""
+import contextlib
 import json
 import pathlib
 import shutil
@@ -71,6 +72,8 @@ table" (id int); INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g""
                     parsed.value("autopr_db_query_duration_seconds_sum", **labels))
         for _ in range(7):
             self.rows("UPDATE orders SET total = total + 1 WHERE id = 1")
+        # known before it fails: an error's handler cannot look up which tables a new statement names
+        self.rows("UPDATE orders SET total = 1 / (id - 1) WHERE id = 9")
         before = counted()
         for _ in range(5):
             self.rows("UPDATE orders SET total = total + 1 WHERE id = 1")
@@ -78,7 +81,7 @@ table" (id int); INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g""
         self.refusal("UPDATE orders SET total = 1 / (id - 1) WHERE id = 1")
         after = counted()
         self.assertEqual(after[0] - before[0], 6)
-        self.assertEqual(after[1] - before[1], 1)
+        self.assertEqual((before[1], after[1]), (None, 1))
         self.assertEqual(after[2] - before[2], 6)
         self.assertEqual(after[3] - before[3], 5)  # one took more than a second
         self.assertTrue(1.1 <= after[4] - before[4] < 10, after)
@@ -187,7 +190,7 @@ table" (id int); INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g""
         self.assertIn("connections, connections_max", error.diag.message_hint)
         self.assertNotIn("pool_connections", error.diag.message_hint)
         self.refuses("22023", "queries_total", "SELECT upkeep.metrics('upkeep', ARRAY['queries_total'])")
-        self.refuses("22004", "", "SELECT upkeep.metrics('upkeep', ARRAY[NULL::text])", hint=False)
+        self.refuses("22023", "null elements", "SELECT upkeep.metrics('upkeep', ARRAY[NULL::text])", hint=False)
         self.assertEqual(self.value("SELECT upkeep.metrics('upkeep', '{}')"), "")
         for call in ("report()", "report('html')", "report('json')"):
             error = self.refuses("0A000", "does not make the report", f"SELECT upkeep.{call}")
@@ -200,8 +203,7 @@ table" (id int); INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g""
         self.rows("CREATE ROLE watcher; GRANT pg_monitor TO watcher; CREATE ROLE stranger; CREATE ROLE guest;"
                   "GRANT EXECUTE ON FUNCTION upkeep.metrics(text, text[]) TO guest")
         self.rows("SELECT * FROM orders LIMIT 1")
-        with connect(self.database) as other:
-            other.autocommit = True
+        with contextlib.closing(connect(self.database)) as other:
             self.run_on(other, "SET ROLE watcher")
             self.assertIn('table="orders"', self.run_on(other, "SELECT upkeep.metrics()")[0][0])
             self.assertTrue(self.run_on(other, "SELECT * FROM upkeep.metric_samples"))
