@@ -1,6 +1,7 @@
 """The two hosts as the demo sees them: the same methods, the texts that differ, nothing printed."""
 import contextlib
 import json
+import os
 import pathlib
 import shlex
 import shutil
@@ -12,6 +13,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 SCENARIO = TOP / "tests" / "scenarios" / "autopr"
+MODULE = os.path.relpath(pathlib.Path(os.environ.get("UPKEEP_BUILD", TOP / "build")) / "upkeep", TOP)
 IDLE_S = 0.5  # so long the sessions of step_sessions stand idle before they are looked at
 
 
@@ -61,7 +63,7 @@ class Sqlite:
     def _open(path):
         connection = sqlite3.connect(path, isolation_level=None)
         connection.enable_load_extension(True)
-        connection.load_extension(str(TOP / "build" / "upkeep"))
+        connection.load_extension(str(TOP / MODULE))
         connection.enable_load_extension(False)
         return connection
 
@@ -93,7 +95,7 @@ class Sqlite:
 
     def shell(self, sql):
         """The sqlite3 shell with a statement: as arguments, and as a person types it."""
-        load = ".load build/upkeep"
+        load = f".load {MODULE}"
         shown = (f"sqlite3 -column -header -cmd '{load}' \\\n"
                  f"    {shlex.quote(str(self.path))} \"\n{sql}\"")
         return ["sqlite3", "-column", "-header", "-cmd", load, str(self.path), sql], shown
@@ -160,7 +162,7 @@ class Sqlite:
             return ("Nothing is left of it. To keep the sample database and ask it yourself:",
                     "./dev demo --keep build/demo")
         return ("The sample database stays; ask it yourself:", f"""\
-            sqlite3 -cmd '.load build/upkeep' {shlex.quote(str(self.kept))}
+            sqlite3 -cmd '.load {MODULE}' {shlex.quote(str(self.kept))}
             SELECT create_sql, reason FROM upkeep_advise_indexes(
                 'SELECT * FROM execution_logs WHERE level = ''ERROR'' ORDER BY created_at DESC LIMIT 20');
             SELECT feature, available, how_to_enable FROM upkeep_capabilities;""")
