@@ -30,7 +30,7 @@ install: pg      ## puts the PostgreSQL extension in place
 uninstall:       ## removes it
 	@$(PG) uninstall
 
-demo: sqlite     ## the main job on a sample database (DEMO_ARGS=--postgres: on PostgreSQL)
+demo: sqlite     ## every verb on a sample database (DEMO_ARGS=--postgres: on PostgreSQL)
 	@bash demo/run.sh $(DEMO_ARGS)
 
 # Configures again: the tests are left out of a build tree that was made before GoogleTest was there.

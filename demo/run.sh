@@ -8,7 +8,7 @@ case " $* " in
     *" --postgres "*)
         echo 'building the extension and starting a throw-away cluster'
         make --no-print-directory pg >/dev/null
-        exec bash tests/pg/with_cluster.sh "${demo[@]}"
+        exec bash tests/pg/with_cluster.sh -c shared_preload_libraries=upkeep_preload "${demo[@]}"
         ;;
 esac
 exec "${demo[@]}"

@@ -1,4 +1,5 @@
 """How the demo prints: headings, tables of at most 100 columns, SQL that can be copied, progress."""
+import datetime
 import sys
 import textwrap
 
@@ -13,7 +14,7 @@ def say(text=""):
 
 def heading(number, text):
     say()
-    say(f"── {number}. {text} " + "─" * max(0, WIDTH - len(text) - 7))
+    say(f"── {number}. {text} ".ljust(WIDTH, "─"))
 
 
 def note(text, indent="  "):
@@ -33,14 +34,30 @@ def broken(create_index):
     return create_index.replace(" ON ", "\n    ON ", 1)
 
 
-def table(headers, rows):
-    """Rows as columns; numbers right-aligned; the last column is cut where the page ends."""
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
+def value(cell):
+    """A cell as a person reads it: numbers rounded, times to the second."""
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3f}" if abs(cell) < 1 else f"{cell:.1f}"
+    if isinstance(cell, datetime.datetime):
+        return cell.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(cell, list):
+        return "{" + ",".join(map(str, cell)) + "}"
+    return cell
+
+
+def _lines(text, width, lines):
+    """`text` in at most `lines` lines; what does not fit ends in an ellipsis."""
+    if lines == 1 or len(text) <= width:
+        return [text if len(text) <= width else text[: width - 1] + "…"]
+    return textwrap.wrap(text, width, max_lines=lines, placeholder=" …")
+
+
+def table(headers, rows, lines=1):
+    """Rows as columns; numbers right-aligned; the last column has `lines` lines, the rest is cut."""
+    cells = [["" if value is None else " ".join(str(value).split()) for value in row] for row in rows]
     widths = [max([len(head)] + [len(row[i]) for row in cells]) for i, head in enumerate(headers)]
     room = max(WIDTH - 2 - sum(width + 2 for width in widths[:-1]), len(headers[-1]))
-    for row in cells:
-        if len(row[-1]) > room:
-            row[-1] = row[-1][: room - 1] + "…"
+    wrapped = [_lines(row[-1], room, lines) for row in cells]
     widths[-1] = min(widths[-1], room)
     numeric = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(headers))]
 
@@ -50,12 +67,26 @@ def table(headers, rows):
 
     say("  " + line(headers))
     say("  " + "  ".join("─" * width for width in widths))
-    for row in cells:
-        say("  " + line(row))
+    for row, last in zip(cells, wrapped):
+        say("  " + line(row[:-1] + last[:1]))
+        for more in last[1:]:
+            say("  " + line([""] * (len(row) - 1) + [more]))
+    if not cells:
+        say("  (no row)")
 
 
 def _is_number(text):
     return text == "" or text.rstrip("×%").strip().replace(",", "").replace(".", "", 1).isdigit()
+
+
+def text(page, lines, indent="  "):
+    """The head of a page of text, each line cut where the page ends."""
+    found = page.splitlines()
+    for line in found[:lines]:
+        line = indent + line
+        say((line if len(line) <= WIDTH else line[: WIDTH - 1] + "…").rstrip())
+    if len(found) > lines:
+        say(f"{indent}… {len(found) - lines} more lines")
 
 
 def size(count):
