@@ -6,12 +6,12 @@
 
 #include "capture_views.h"
 #include "guard.h"
+#include "host_query.h"
 #include "pg.h"
 #include "shmem.h"
 
 extern "C" {
 #include "commands/extension.h"
-#include "executor/spi.h"
 #include "utils/acl.h"
 }
 
@@ -24,56 +24,27 @@ constexpr const char* kGiveOne =
     "shared_preload_libraries, restart, and CREATE EXTENSION pg_stat_statements";
 constexpr int kMostStatements = 1000;
 
-struct Captured {
-    char** texts;
-    Oid* roles;
-    double* weights;
-    int count;
-};
-
-/// Reads the top statements by total time. Only text that can be planned and that the caller may
-/// see: others' rows say <insufficient privilege> and do not match.
-Captured ReadStatements() {
-    Captured out = {};
-    MemoryContext caller = CurrentMemoryContext;
-    if (SPI_connect() != SPI_OK_CONNECT) {
-        elog(ERROR, "SPI_connect failed");
+/// Texts, times and roles of the top statements by total time. Only text that can be planned and
+/// that the caller may see: others' rows say <insufficient privilege> and do not match.
+Result<HostRows> ReadStatements() {
+    const Result<HostRows> schema = TryQuery(
+        "SELECT quote_ident(n.nspname) FROM pg_extension e"
+        " JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'");
+    if (!schema.ok()) {
+        return schema;
     }
-    if (SPI_execute("SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e"
-                    " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
-                    " WHERE e.extname OPERATOR(pg_catalog.=) 'pg_stat_statements'",
-                    true, 1) != SPI_OK_SELECT ||
-        SPI_processed != 1) {
-        elog(ERROR, "pg_stat_statements is not installed");
+    if (schema.value().rows != 1) {
+        return Error(Code::kNotFound, "pg_stat_statements is not installed");
     }
-    const char* schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-    char* sql = psprintf(
-        "SELECT query, pg_catalog.sum(total_exec_time), userid FROM %s.pg_stat_statements"
-        " WHERE dbid OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database"
-        "   WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
-        " AND query OPERATOR(pg_catalog.~*) '^\\s*(select|insert|update|delete|with|merge)\\M'"
-        " AND query OPERATOR(pg_catalog.!~*) '\\mupkeep\\.'"
-        " GROUP BY query, userid HAVING pg_catalog.sum(total_exec_time) OPERATOR(pg_catalog.>) 0"
-        " ORDER BY 2 DESC, 1, 3 LIMIT %d",
-        schema, kMostStatements);
-    if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "reading pg_stat_statements failed");
-    }
-    MemoryContext inner = MemoryContextSwitchTo(caller);
-    out.count = static_cast<int>(SPI_processed);
-    out.texts = static_cast<char**>(palloc0(sizeof(char*) * (out.count + 1)));
-    out.roles = static_cast<Oid*>(palloc0(sizeof(Oid) * (out.count + 1)));
-    out.weights = static_cast<double*>(palloc0(sizeof(double) * (out.count + 1)));
-    for (int i = 0; i < out.count; ++i) {
-        bool is_null = false;
-        HeapTuple tuple = SPI_tuptable->vals[i];
-        out.texts[i] = pstrdup(SPI_getvalue(tuple, SPI_tuptable->tupdesc, 1));
-        out.weights[i] = DatumGetFloat8(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &is_null));
-        out.roles[i] = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &is_null));
-    }
-    MemoryContextSwitchTo(inner);
-    SPI_finish();
-    return out;
+    const std::string sql =
+        "SELECT query, sum(total_exec_time), userid FROM " + schema.value().Text(0, 0) +
+        ".pg_stat_statements"
+        " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND query ~* '^\\s*(select|insert|update|delete|with|merge)\\M'"
+        " AND query !~* '\\mupkeep\\.'"
+        " GROUP BY query, userid HAVING sum(total_exec_time) > 0 ORDER BY 2 DESC, 1, 3 LIMIT " +
+        std::to_string(kMostStatements);
+    return TryQuery(sql.c_str());
 }
 
 /// Gathers statements by text; what a role ran whose rights the caller lacks is left out.
@@ -157,7 +128,7 @@ Result<CapturedStatements> CapturedWorkload() {
     if (!HasStatementSource()) {
         return Error(Code::kUnsupported, "no workload is given and none was captured", kGiveOne);
     }
-    const Result<Captured> read = InSubtransaction([] { return ReadStatements(); });
+    const Result<HostRows> read = ReadStatements();
     if (!read.ok()) {
         return Error(
             Code::kUnsupported,
@@ -165,8 +136,9 @@ Result<CapturedStatements> CapturedWorkload() {
             kGiveOne);
     }
     Gatherer gatherer;
-    for (int i = 0; i < read.value().count; ++i) {
-        gatherer.Add(read.value().texts[i], read.value().roles[i], read.value().weights[i]);
+    const HostRows& rows = read.value();
+    for (int i = 0; i < rows.rows; ++i) {
+        gatherer.Add(rows.Text(i, 0), static_cast<Oid>(*rows.Integer(i, 2)), *rows.Number(i, 1));
     }
     CapturedStatements gathered = gatherer.Top(kMostStatements);
     if (gathered.workload.empty()) {

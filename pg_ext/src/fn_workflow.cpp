@@ -1,7 +1,7 @@
 // The workflow topic.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
-#include "spi_text.h"
+#include "host_query.h"
 #include "upkeep/workflow/install.h"
 #include "workflow_schema.h"
 

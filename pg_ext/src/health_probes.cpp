@@ -8,10 +8,6 @@
 
 #include "host_query.h"
 
-extern "C" {
-#include "pgstat.h"
-}
-
 namespace upkeep::pg {
 
 namespace {
@@ -306,8 +302,7 @@ health::Observation Run(const Probe& probe) {
 }  // namespace
 
 std::vector<health::Observation> ProbeHealth() {
-    // Sessions are looked at afresh: within a transaction the server repeats what it showed first.
-    CallHostVoid([] { pgstat_clear_backend_activity_snapshot(); });
+    LookAfresh();
     std::vector<health::Observation> seen;
     for (const Probe& probe : kProbes) {
         seen.push_back(Run(probe));

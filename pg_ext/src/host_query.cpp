@@ -3,8 +3,10 @@
 
 #include <cstdlib>
 
+#include "spi_select.h"
+
 extern "C" {
-#include "executor/spi.h"
+#include "pgstat.h"
 #include "utils/syscache.h"
 }
 
@@ -12,44 +14,29 @@ namespace upkeep::pg {
 
 namespace {
 
-/// Until the nest level of settings ends.
+/// Until the nest level of settings ends: also on error, when the (sub)transaction that ends takes
+/// the level with it.
 void Set(const char* setting, const char* value) {
     set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/// Touches the server only. `level`: of settings that have their former values again afterwards,
-/// also on error, when the (sub)transaction that ends takes the nest level with it.
-HostRows Run(const char* sql, int level) {
-    MemoryContext caller = CurrentMemoryContext;
-    if (SPI_connect() != SPI_OK_CONNECT) {
-        elog(ERROR, "SPI_connect failed");
-    }
-    if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "a catalog query failed");
-    }
-    HostRows out;
-    out.rows = static_cast<int>(SPI_processed);
-    out.columns = SPI_tuptable->tupdesc->natts;
-    out.cells = static_cast<char**>(MemoryContextAllocZero(
-        caller, sizeof(char*) * (static_cast<size_t>(out.rows) * out.columns + 1)));
-    for (int row = 0; row < out.rows; ++row) {
-        CHECK_FOR_INTERRUPTS();
-        for (int column = 0; column < out.columns; ++column) {
-            const char* cell =
-                SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 1);
-            out.cells[row * out.columns + column] =
-                cell == nullptr ? nullptr : MemoryContextStrdup(caller, cell);
-        }
-    }
-    SPI_finish();
-    AtEOXact_GUC(true, level);
-    return out;
-}
-
-HostRows RunQuery(const char* sql) {
+HostRows RunQuery(const char* sql, const SelectOptions& options) {
     const int level = NewGUCNestLevel();
     Set("search_path", "pg_catalog, pg_temp");
-    return Run(sql, level);
+    const CellTable<char*> found = Select(sql, options, SPI_getvalue);
+    AtEOXact_GUC(true, level);
+    return {found.cells, found.rows, found.columns};
+}
+
+/// The arguments as SQL values of type text.
+HostRows RunWithTexts(const char* sql, const char* const* arguments, int count) {
+    auto* types = static_cast<Oid*>(palloc(sizeof(Oid) * (count + 1)));
+    auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
+    for (int i = 0; i < count; ++i) {
+        types[i] = TEXTOID;
+        values[i] = CStringGetTextDatum(arguments[i]);
+    }
+    return RunQuery(sql, {.read_only = false, .count = count, .types = types, .values = values});
 }
 
 }  // namespace
@@ -69,11 +56,37 @@ std::optional<double> HostRows::Number(int row, int column) const {
 }
 
 HostRows Query(const char* sql) {
-    return CallHost([sql] { return RunQuery(sql); });
+    return CallHost([sql] { return RunQuery(sql, {}); });
+}
+
+HostRows QueryOwnWork(const char* sql, const std::vector<std::string>& arguments) {
+    std::vector<const char*> texts;
+    for (const std::string& argument : arguments) {
+        texts.push_back(argument.c_str());
+    }
+    const char* const* data = texts.data();
+    const int count = static_cast<int>(texts.size());
+    return CallHost([=] { return RunWithTexts(sql, data, count); });
 }
 
 Result<HostRows> TryQuery(const char* sql) {
-    return InSubtransaction([sql] { return RunQuery(sql); });
+    return InSubtransaction([sql] { return RunQuery(sql, {}); });
+}
+
+void LookAfresh() {
+    CallHostVoid([] { pgstat_clear_backend_activity_snapshot(); });
+}
+
+void RunSql(const std::string& sql) {
+    const char* text = sql.c_str();
+    CallHostVoid([=] {
+        ConnectSpi();
+        const int code = SPI_execute(text, false, 0);
+        if (code < 0) {
+            elog(ERROR, "a statement failed: %s", SPI_result_code_string(code));
+        }
+        SPI_finish();
+    });
 }
 
 Result<HostRows> TryOwnCall(const char* sql) {
@@ -81,7 +94,9 @@ Result<HostRows> TryOwnCall(const char* sql) {
         const int level = NewGUCNestLevel();
         Set("client_min_messages", "warning");
         Set("lock_timeout", "1s");
-        return Run(sql, level);
+        const CellTable<char*> found = Select(sql, {}, SPI_getvalue);
+        AtEOXact_GUC(true, level);
+        return HostRows{found.cells, found.rows, found.columns};
     });
 }
 

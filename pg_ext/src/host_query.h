@@ -1,12 +1,14 @@
 // Rows of a catalog query as text, for facts that the core judges.
-// The query runs read-only with the caller's rights and search_path = pg_catalog, so that nobody's
-// operators come in between; cells are palloc'd in the caller's context.
+// The query runs read-only with the caller's rights and search_path = pg_catalog, pg_temp, so that
+// nobody's operators come in between and what is printed is qualified unless it is the server's;
+// cells are palloc'd in the caller's context. Rows of the user's own tables: query.h.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "guard.h"
 #include "pg.h"
@@ -31,7 +33,9 @@ struct HostRows {
 
 /// Throws HostError.
 HostRows Query(const char* sql);
-/// The same in a subtransaction: what the caller may not read is a value.
+/// Sees what this command has done so far; $1, $2 … are `arguments`, of type text.
+HostRows QueryOwnWork(const char* sql, const std::vector<std::string>& arguments);
+/// As Query, in a subtransaction: what the caller may not read is a value.
 /// Errors: kHost, kPermissionDenied, … with the server's text.
 Result<HostRows> TryQuery(const char* sql);
 
@@ -39,6 +43,12 @@ Result<HostRows> TryQuery(const char* sql);
 /// for his tables. Their notices are left out. Waits a second for a table that somebody has locked,
 /// then it is an error: who looks at metrics wants to see that lock. Errors: as TryQuery.
 Result<HostRows> TryOwnCall(const char* sql);
+
+/// Sessions are then as they are now: within a transaction the server repeats what it showed first.
+void LookAfresh();
+
+/// One statement without a result, under the caller's search_path. Throws HostError.
+void RunSql(const std::string& sql);
 
 /// Does the caller's search_path find it, so that its name needs no schema?
 bool IsVisible(Oid relation);

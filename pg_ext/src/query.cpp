@@ -4,19 +4,13 @@
 #include "adapter.h"
 #include "guard.h"
 
-extern "C" {
-#include "executor/spi.h"
-}
+#include "spi_select.h"
 
 namespace upkeep::pg {
 
 namespace {
 
-struct PlainRows {
-    Cell* cells;
-    int rows;
-    int columns;
-};
+constexpr size_t kMostTimes = 8;
 
 /// Copies into the memory context that is current now.
 Cell CopyCell(HeapTuple tuple, TupleDesc shape, int column) {
@@ -64,35 +58,12 @@ Cell CopyCell(HeapTuple tuple, TupleDesc shape, int column) {
     return cell;
 }
 
-PlainRows Run(const char* sql, const Datum* values, int count) {
-    const MemoryContext caller = CurrentMemoryContext;
-    if (SPI_connect() != SPI_OK_CONNECT) {
-        elog(ERROR, "SPI_connect failed");
-    }
-    Oid types[8];
+CellTable<Cell> Run(const char* sql, const Datum* values, int count) {
+    Oid types[kMostTimes];
     for (int i = 0; i < count; ++i) {
         types[i] = TIMESTAMPTZOID;
     }
-    const int code = SPI_execute_with_args(sql, count, types, const_cast<Datum*>(values), nullptr,
-                                           /*read_only=*/true, 0);
-    if (code != SPI_OK_SELECT) {
-        elog(ERROR, "a reading query failed: %s", SPI_result_code_string(code));
-    }
-    const TupleDesc shape = SPI_tuptable->tupdesc;
-    PlainRows out = {nullptr, static_cast<int>(SPI_processed), shape->natts};
-    const MemoryContext inner = MemoryContextSwitchTo(caller);
-    const Size cells = static_cast<Size>(out.rows) * static_cast<Size>(out.columns) + 1;
-    out.cells = static_cast<Cell*>(
-        MemoryContextAllocExtended(caller, cells * sizeof(Cell), MCXT_ALLOC_HUGE));
-    for (int row = 0; row < out.rows; ++row) {
-        for (int column = 0; column < out.columns; ++column) {
-            out.cells[row * out.columns + column] =
-                CopyCell(SPI_tuptable->vals[row], shape, column + 1);
-        }
-    }
-    MemoryContextSwitchTo(inner);
-    SPI_finish();
-    return out;
+    return Select(sql, {.count = count, .types = types, .values = values}, CopyCell);
 }
 
 }  // namespace
@@ -134,17 +105,17 @@ Value Rows::TimeValue(int row, int column) const {
 }
 
 Rows ReadRows(const std::string& sql, const std::vector<Timestamp>& times) {
-    if (times.size() > 8) {
+    if (times.size() > kMostTimes) {
         throw Error(Code::kInternal, "a query with more than eight parameters");
     }
-    Datum values[8];
+    Datum values[kMostTimes];
     for (size_t i = 0; i < times.size(); ++i) {
         values[i] = TimestampTzGetDatum(ToTimestampTz(times[i]));
     }
     const char* text = sql.c_str();
     const Datum* data = values;
     const int count = static_cast<int>(times.size());
-    const PlainRows rows = CallHost([=] { return Run(text, data, count); });
+    const CellTable<Cell> rows = CallHost([=] { return Run(text, data, count); });
     return {rows.cells, rows.rows, rows.columns};
 }
 

@@ -1,6 +1,6 @@
 // Reading rows by SQL with the caller's rights, into plain memory of the call.
 //
-//   C++ builds the text ─▶ ReadRows ─▶ CallHost: SPI, rows copied as plain cells ─▶ C++ looks at
+//   C++ builds the text ─▶ ReadRows ─▶ CallHost: Select, rows copied as plain cells ─▶ C++ looks at
 //   them
 //
 // Texts name every operator and function by schema: the caller's search_path must not change them.

@@ -6,13 +6,13 @@
 
 #include "compat.h"
 #include "guard.h"
+#include "host_query.h"
 #include "pg.h"
 #include "sessions_sql.h"
 
 extern "C" {
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
-#include "executor/spi.h"
 #include "utils/fmgrprotos.h"
 }
 
@@ -25,41 +25,6 @@ using sessions::Outcome;
 using sessions::RuleAction;
 using sessions::SessionKind;
 using sessions::SessionSnapshot;
-
-/// A result as text, row by row, in palloc memory; NULL is nullptr.
-struct Cells {
-    char** cells;
-    int rows;
-    int columns;
-
-    const char* At(int row, int column) const { return cells[row * columns + column]; }
-};
-
-/// Touches the server only. Sessions are looked at afresh: within a transaction the server would
-/// repeat what it showed first.
-Cells ReadAll(const char* sql) {
-    MemoryContext caller = CurrentMemoryContext;
-    pgstat_clear_backend_activity_snapshot();
-    if (SPI_connect() != SPI_OK_CONNECT) {
-        elog(ERROR, "SPI_connect failed");
-    }
-    if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "reading the sessions failed");
-    }
-    Cells out = {nullptr, static_cast<int>(SPI_processed), SPI_tuptable->tupdesc->natts};
-    MemoryContext inner = MemoryContextSwitchTo(caller);
-    out.cells =
-        static_cast<char**>(palloc0(sizeof(char*) * (size_t(out.rows) * size_t(out.columns) + 1)));
-    for (int row = 0; row < out.rows; ++row) {
-        for (int column = 0; column < out.columns; ++column) {
-            out.cells[row * out.columns + column] =
-                SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 1);
-        }
-    }
-    MemoryContextSwitchTo(inner);
-    SPI_finish();
-    return out;
-}
 
 std::optional<std::string> OptionalText(const char* cell) {
     return cell != nullptr ? std::optional<std::string>(cell) : std::nullopt;
@@ -92,7 +57,7 @@ SessionKind KindOf(const std::optional<std::string>& backend_type) {
     return *backend_type == "walsender" ? SessionKind::kReplication : SessionKind::kBackground;
 }
 
-SessionSnapshot FromRow(const Cells& all, int row) {
+SessionSnapshot FromRow(const HostRows& all, int row) {
     const auto at = [&](SessionColumn column) { return all.At(row, column); };
     SessionSnapshot session;
     session.pid = Number(at(kPid));
@@ -176,7 +141,8 @@ int64_t UnixUs(TimestampTz time) {
 }  // namespace
 
 std::vector<SessionSnapshot> LookAtSessions(int64_t* now_us) {
-    const Cells all = CallHost([] { return ReadAll(kSessionsQuery); });
+    LookAfresh();
+    const HostRows all = Query(kSessionsQuery);
     *now_us = UnixUs(GetCurrentTimestamp());
     std::vector<SessionSnapshot> sessions;
     sessions.reserve(static_cast<size_t>(all.rows));
@@ -199,7 +165,8 @@ void NoticeHidden(const std::vector<SessionSnapshot>& sessions) {
 }
 
 sessions::PoolFacts ReadPoolFacts() {
-    const Cells all = CallHost([] { return ReadAll(kLimitsQuery); });
+    LookAfresh();
+    const HostRows all = Query(kLimitsQuery);
     if (all.rows != 1) {
         throw Error(Code::kInternal, "the caller's role or database is not in the catalogs");
     }

@@ -1,13 +1,11 @@
-// The queries rely on search_path = pg_catalog, pg_temp, which the SQL function sets: so every
-// operator is the server's own, and what is printed is qualified unless it is the server's.
 // SPDX-License-Identifier: PostgreSQL
 #include "workflow_schema.h"
 
 #include <algorithm>
 
 #include "guard.h"
+#include "host_query.h"
 #include "pg.h"
-#include "spi_text.h"
 
 extern "C" {
 #include "access/xlog.h"
@@ -79,10 +77,6 @@ Schema OpenSchema(const char* name) {
     return schema;
 }
 
-bool IsTrue(const std::string& text) {
-    return text == "t";
-}
-
 workflow::RelationFact* Find(workflow::InstallFacts* facts, const std::string& name) {
     const auto found =
         std::find_if(facts->relations.begin(), facts->relations.end(),
@@ -112,8 +106,9 @@ void ReadRevisions(const workflow::InstallRequest& request, workflow::InstallFac
     const std::string sql = CallHost([=] {
         return psprintf("SELECT version_num FROM %s.alembic_version", quote_identifier(schema));
     });
-    for (const TextRow& row : QueryTexts(sql.c_str(), {})) {
-        facts->revisions.push_back(row[0]);
+    const HostRows rows = QueryOwnWork(sql.c_str(), {});
+    for (int i = 0; i < rows.rows; ++i) {
+        facts->revisions.push_back(rows.Text(i, 0));
     }
 }
 
@@ -125,22 +120,27 @@ workflow::InstallFacts GatherInstallFacts(const workflow::InstallRequest& reques
     const std::vector<std::string> arguments = {std::to_string(schema.oid), NameArray(request)};
     workflow::InstallFacts facts;
     facts.may_create = schema.may_create;
-    for (const TextRow& row : QueryTexts(kRelations, arguments)) {
+    const HostRows relations = QueryOwnWork(kRelations, arguments);
+    for (int i = 0; i < relations.rows; ++i) {
         workflow::RelationFact fact;
-        fact.name = row[0];
-        fact.kind = row[1];
-        fact.is_own = IsTrue(row[2]);
-        fact.table = row[3];
-        fact.definition = row[4];
-        fact.is_valid = IsTrue(row[5]);
+        fact.name = relations.Text(i, 0);
+        fact.kind = relations.Text(i, 1);
+        fact.is_own = relations.Bool(i, 2);
+        fact.table = relations.Text(i, 3);
+        fact.definition = relations.Text(i, 4);
+        fact.is_valid = relations.Bool(i, 5);
         facts.relations.push_back(fact);
     }
-    for (const TextRow& row : QueryTexts(kColumns, arguments)) {
-        Find(&facts, row[0])->columns.push_back({row[1], row[2], IsTrue(row[3]), row[4]});
+    const HostRows columns = QueryOwnWork(kColumns, arguments);
+    for (int i = 0; i < columns.rows; ++i) {
+        Find(&facts, columns.Text(i, 0))
+            ->columns.push_back(
+                {columns.Text(i, 1), columns.Text(i, 2), columns.Bool(i, 3), columns.Text(i, 4)});
     }
-    for (const TextRow& row : QueryTexts(kConstraints, arguments)) {
-        if (workflow::RelationFact* fact = Find(&facts, row[0])) {
-            fact->constraints.push_back(row[1]);
+    const HostRows constraints = QueryOwnWork(kConstraints, arguments);
+    for (int i = 0; i < constraints.rows; ++i) {
+        if (workflow::RelationFact* fact = Find(&facts, constraints.Text(i, 0))) {
+            fact->constraints.push_back(constraints.Text(i, 1));
         }
     }
     ReadRevisions(request, &facts);

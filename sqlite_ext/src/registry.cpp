@@ -9,6 +9,7 @@
 #include <mutex>
 #include <utility>
 
+#include "fork_safe.h"
 #include "private_opening.h"
 
 namespace upkeep::sqlite {
@@ -30,6 +31,10 @@ struct Registry {
 Registry& TheRegistry() {
     static Registry& registry = *new Registry;
     return registry;
+}
+
+std::mutex& TheMutex() {
+    return TheRegistry().mutex;
 }
 
 int64_t NowUs() {
@@ -151,6 +156,7 @@ std::shared_ptr<Connection> FindConnection(sqlite3* db) {
 }
 
 void WatchNewConnections() {
+    KeepUnlockedInChildren<TheMutex>();
     sqlite3_auto_extension(reinterpret_cast<void (*)()>(NewConnection));
 }
 

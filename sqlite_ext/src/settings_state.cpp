@@ -6,6 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "fork_safe.h"
+
 namespace upkeep::sqlite {
 
 namespace {
@@ -16,10 +18,17 @@ struct State {
     std::map<std::string, std::string, std::less<>> changed;  // name -> value; others: default
 };
 
+std::mutex& TheMutex();
+
 /// Never destroyed: threads may still ask while the process exits.
 State& TheState() {
     static State& state = *new State;
+    KeepUnlockedInChildren<TheMutex>();
     return state;
+}
+
+std::mutex& TheMutex() {
+    return TheState().mutex;
 }
 
 }  // namespace

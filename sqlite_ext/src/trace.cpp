@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "trace.h"
 
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "captured.h"
+#include "fork_safe.h"
 #include "guard.h"
 #include "own_call.h"
 #include "private_opening.h"
@@ -76,6 +76,10 @@ struct Tracers {
 Tracers& TheTracers() {
     static Tracers& tracers = *new Tracers;
     return tracers;
+}
+
+std::mutex& TheMutex() {
+    return TheTracers().mutex;
 }
 
 Tracer* FindTracer(sqlite3* db) {
@@ -422,14 +426,6 @@ int NewConnection(sqlite3* db, char**, const sqlite3_api_routines*) {
     return SQLITE_OK;
 }
 
-/// A fork must not find the list locked by a thread that the child does not have.
-void WatchForks() {
-    static const int kWatched =
-        pthread_atfork([] { TheTracers().mutex.lock(); }, [] { TheTracers().mutex.unlock(); },
-                       [] { TheTracers().mutex.unlock(); });
-    static_cast<void>(kWatched);
-}
-
 }  // namespace
 
 void StartCapture(sqlite3* db) {
@@ -437,7 +433,7 @@ void StartCapture(sqlite3* db) {
         throw Error(Code::kUnsupported, "this SQLite was built without sqlite3_trace_v2",
                     "use one that was not built with SQLITE_OMIT_TRACE");
     }
-    WatchForks();
+    KeepUnlockedInChildren<TheMutex>();
     Attach(db);
     TheTracers().takes_new = true;
     sqlite3_auto_extension(reinterpret_cast<void (*)()>(NewConnection));

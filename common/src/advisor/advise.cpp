@@ -8,6 +8,7 @@
 
 #include "candidates.h"
 #include "ddl.h"
+#include "index_kind.h"
 #include "pricing.h"
 #include "reason.h"
 #include "search.h"

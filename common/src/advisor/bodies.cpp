@@ -6,6 +6,7 @@
 
 #include "candidates.h"
 #include "ddl.h"
+#include "index_kind.h"
 #include "upkeep/advisor/advise.h"
 #include "upkeep/base/text.h"
 #include "workload.h"

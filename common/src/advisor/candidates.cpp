@@ -2,7 +2,6 @@
 #include "candidates.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -236,16 +235,6 @@ constexpr Generator kGenerators[] = {
     {IndexKind::kBtree, GenerateBtree},
 };
 
-constexpr std::array<std::pair<IndexKind, std::string_view>, 7> kKindNames = {{
-    {IndexKind::kBtree, "btree"},
-    {IndexKind::kCovering, "covering"},
-    {IndexKind::kPartial, "partial"},
-    {IndexKind::kExpression, "expression"},
-    {IndexKind::kGin, "gin"},
-    {IndexKind::kBrin, "brin"},
-    {IndexKind::kTrigram, "trigram"},
-}};
-
 /// How much of a use an index takes over, 0 (nothing) to about 2. Only orders candidates where a
 /// relation has too many of them; never a price.
 double Strength(const Match& match) {
@@ -472,31 +461,6 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
         }
     }
     return candidates;
-}
-
-std::string_view KindName(IndexKind kind) {
-    for (const auto& [known, name] : kKindNames) {
-        if (known == kind) {
-            return name;
-        }
-    }
-    return "unknown";
-}
-
-std::optional<IndexKind> ParseKind(std::string_view name) {
-    for (const auto& [kind, known] : kKindNames) {
-        if (known == name) {
-            return kind;
-        }
-    }
-    return std::nullopt;
-}
-
-std::span<const IndexKind> AllKinds() {
-    static constexpr IndexKind kAll[] = {
-        IndexKind::kBtree, IndexKind::kCovering, IndexKind::kPartial, IndexKind::kExpression,
-        IndexKind::kGin,   IndexKind::kBrin,     IndexKind::kTrigram};
-    return kAll;
 }
 
 std::vector<IndexKind> PricedKinds() {

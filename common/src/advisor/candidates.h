@@ -7,7 +7,6 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -34,12 +33,7 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
 /// way?
 bool IsProvidedBy(const ExistingIndex& existing, const IndexSpec& spec, bool has_nulls_order);
 
-/// The name of a kind in SQL, and back (nullopt: no such kind).
-std::string_view KindName(IndexKind kind);
-std::optional<IndexKind> ParseKind(std::string_view name);
-
-/// All kinds that have a name; those that this version generates and prices.
-std::span<const IndexKind> AllKinds();
+/// Those of AllKinds() that this version generates and prices.
 std::vector<IndexKind> PricedKinds();
 
 }  // namespace upkeep::advisor

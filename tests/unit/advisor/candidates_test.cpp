@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "advisor/index_kind.h"
 #include "fake_what_if.h"
 
 namespace upkeep::advisor {

@@ -1,0 +1,34 @@
+// One level of a query while it is walked: query_walk.cpp opens levels, query_clauses.cpp notes
+// what their clauses ask of the base relations. C-like: may raise. SPDX-License-Identifier:
+// PostgreSQL
+#pragma once
+
+#include "plain.h"
+
+namespace upkeep::pg {
+
+/// One query level. `use_of[rti]` is the position of the relation's use, -1: not a base relation;
+/// `level_of[rti]` the level of a subquery or CTE.
+struct Level {
+    Query* query;
+    Level* parent;
+    PlainStatement* statement;
+    int* use_of;
+    Level** level_of;
+};
+
+/// Opens a level and all below it; `parent` nullptr: the statement itself.
+Level* OpenLevel(Query* query, Level* parent, PlainStatement* statement);
+
+/// `x IN (SELECT y …)`: both columns are joined.
+void AddSublink(Level* level, SubLink* sublink);
+void AddJoinTree(Level* level, Node* node);
+/// The conditions that row-level security adds stand at the relation, not in the join tree.
+void AddRowSecurity(Level* level);
+/// ORDER BY keys as long as they are columns of one relation.
+void AddOrder(Level* level);
+void AddGroup(Level* level, List* clauses);
+/// min(x) and max(x) alone read one end of an index: as good as ORDER BY x LIMIT 1.
+bool AddExtremes(Node* node, void* context);
+
+}  // namespace upkeep::pg
