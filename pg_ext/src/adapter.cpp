@@ -318,8 +318,9 @@ const TableFunction& Describe(const char* name) {
 
 Timestamp FromTimestampTz(TimestampTz time) {
     return TIMESTAMP_IS_NOBEGIN(time) ? kTimeBefore
-           : TIMESTAMP_IS_NOEND(time) ? kTimeForever
-                                      : Timestamp{time + kPostgresEpochUs};
+           // The server's last thirty years do not fit when counted from 1970.
+           : time > kTimeForever.unix_us - kPostgresEpochUs ? kTimeForever
+                                                            : Timestamp{time + kPostgresEpochUs};
 }
 
 TimestampTz ToTimestampTz(Timestamp time) {

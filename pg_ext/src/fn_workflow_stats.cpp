@@ -357,8 +357,8 @@ UPKEEP_ROWS(stuck_executions) {
                 SketchOf(started, table.Time("e", "completed_at")) + " FROM " + table.name() +
                 " AS e WHERE " + table.Equals("e", "status", "completed") + " AND " +
                 table.TimeCompared("e", "started_at", ">=", "$1") +
-                " AND pg_catalog.isfinite(e.started_at) AND e.workflow_id IN (SELECT e.workflow_id "
-                "FROM " +
+                " AND pg_catalog.isfinite(e.started_at) AND e.workflow_id OPERATOR(pg_catalog.=) "
+                "ANY (SELECT e.workflow_id FROM " +
                 table.name() + " AS e WHERE " + is_live + ") GROUP BY e.workflow_id",
             {from});
         for (int i = 0; i < done.size(); ++i) {

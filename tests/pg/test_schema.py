@@ -291,6 +291,7 @@ class RefusalTest(SchemaCase):
                 ("('PUBLIC')", 'schema "PUBLIC" does not exist', "3F000"),
                 ("('pg_catalog')", 'target_schema must not be "pg_catalog"', "22023"),
                 ("('information_schema')", "target_schema must not be", "22023"),
+                ("('upkeep')", 'target_schema must not be "upkeep"', "22023"),
                 ("(NULL)", "target_schema must not be null", "22023"),
                 ("(profile => 'nope')", 'unknown profile "nope"', "22023"),
                 ("(profile => NULL)", "profile must not be null", "22023"),

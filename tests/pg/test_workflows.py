@@ -177,7 +177,8 @@ class Statistics(Sample):
                 ("2026-02-01", "2026-02-01", "since must be before until"),
                 (None, "2026-02-01", "since must not be null"), ("2026-02-01", None, "until must not be null"),
                 ("-infinity", "2026-02-01", "since must be a finite time"),
-                ("2026-02-01", "infinity", "until must be a finite time")):
+                ("2026-02-01", "infinity", "until must be a finite time"),
+                ("2026-02-01", "294276-12-31", "until must be a finite time")):
             self.refuses("22023", wanted, STATS, since, until, "all")
         self.refuses("22023", "group_by must not be null", STATS, "2026-01-01", "2026-02-01", None)
         self.refusal(STATS, "no time", "2026-02-01", "all")
@@ -216,6 +217,32 @@ class Statistics(Sample):
 
 class OtherShapes(Asks):
     """Tables that were not made by us."""
+
+    def test_an_operator_that_fits_varchar_better_is_not_called(self):
+        """pg_catalog has no varchar = varchar: one that somebody plants would be an exact match."""
+        self.rows("""CREATE SCHEMA trap;
+            CREATE FUNCTION trap.same(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS
+                'BEGIN RAISE EXCEPTION ''caught''; END';
+            CREATE OPERATOR trap.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = trap.same);
+            CREATE SCHEMA v; SET search_path = v, trap;
+            CREATE TABLE workflows (id varchar(50), name varchar(50), status varchar(20), created_at timestamptz);
+            CREATE TABLE workflow_executions (id varchar(50), workflow_id varchar(50), execution_id varchar(50),
+                status varchar(20), started_at timestamptz, completed_at timestamptz);
+            CREATE TABLE execution_logs (execution_id varchar(50), level varchar(20), message text, created_at timestamptz);
+            CREATE TABLE integrations (id varchar(50), name varchar(50));
+            CREATE TABLE integration_events (integration_id varchar(50), event_type varchar(50), status varchar(20),
+                created_at timestamptz, processed_at timestamptz);
+            INSERT INTO workflows VALUES ('w', 'name', 'active', now());
+            INSERT INTO workflow_executions VALUES ('1', 'w', 'e1', 'running', now() - interval '2 h', NULL),
+                ('2', 'w', 'e2', 'completed', now() - interval '2 h', now());
+            INSERT INTO execution_logs VALUES ('1', 'ERROR', 'm', now());
+            INSERT INTO integrations VALUES ('i', 'x');
+            INSERT INTO integration_events VALUES ('i', 't', 'completed', now(), now())""")
+        self.addCleanup(self.rows, "RESET search_path; DROP SCHEMA trap, v CASCADE")
+        self.assertEqual(self.rows("SELECT id FROM upkeep.stuck_executions"), [("1",)])
+        for call in ("active_workflows", "workflow_stats()", "recent_executions('name')", "execution_detail('e1')",
+                     "integration_stats()"):
+            self.assertTrue(self.rows(f"SELECT * FROM upkeep.{call}"), call)
 
     def stats(self, group_by, table):
         return self.dicts("SELECT * FROM upkeep.workflow_stats('2026-01-01', '2027-01-01', %s, %s)", group_by, table)

@@ -244,7 +244,8 @@ Result<void> CheckRights(const InstallRequest& request, const InstallFacts& fact
 
 bool IsSystemSchema(SchemaHost host, const std::string& schema) {
     return host == SchemaHost::kPostgres
-               ? schema.rfind("pg_", 0) == 0 || schema == "information_schema"
+               // Our own goes with the extension, and nothing but the extension belongs in it.
+               ? schema.rfind("pg_", 0) == 0 || schema == "information_schema" || schema == "upkeep"
                : Bare(schema) == "temp";
 }
 
