@@ -17,6 +17,7 @@ ARGUMENTS = {
     "explain_statement": "'SELECT 1'",
     "verify_indexes": "ARRAY['CREATE INDEX ON workflow_executions (retry_count)'], confirm => true",
     "end_session": "{other}",
+    "report": "'text'",
     "percentile_sketch": "1.5",
     "report_pool": "'p', 5, 1, 0, 0",
     "record_backup": "'dump', '/backups/1', 1, 'recorded'",
@@ -29,6 +30,8 @@ BY_TYPE = {"integer": "1", "bigint": "1", "double precision": "0.5", "text": "'x
 MAY_FIND_NOTHING = {"execution_detail", "sketch_from_bytea", "sketch_count", "sketch_quantile", "merge_sketches"}
 # Actors that change the memory of this server only: they work on a standby too.
 OWN_MEMORY = {"reset_statements", "report_pool"}
+# Readers that are PARALLEL UNSAFE because they go on after a part that fails, which takes a subtransaction.
+READERS = {"metric_samples", "metrics", "report"}
 # To everyone: each of these checks the caller's own rights, or touches nothing.
 PUBLIC = {"version", "capabilities", "report_pool", "sketch_from_bytea", "percentile_sketch", "merge_sketches",
           "sketch_quantile", "sketch_count", "what_if", "advise_indexes", "advise_budget_curve", "explain_rejections",
@@ -63,7 +66,7 @@ def calls(ask):
     for name, signature, required, acts, is_set, types in ask(FUNCTIONS):
         arguments = ARGUMENTS.get(name) or ", ".join(BY_TYPE[of_type] for of_type in types[:required])
         head = "SELECT * FROM" if is_set else "SELECT"
-        found.append(Call(name, f"{head} upkeep.{name}({arguments})", signature, acts))
+        found.append(Call(name, f"{head} upkeep.{name}({arguments})", signature, acts and name not in READERS))
     return found
 
 
