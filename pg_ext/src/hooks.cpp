@@ -133,7 +133,7 @@ void CountFailure(uint64_t fingerprint, capture::Operation operation, const Plac
 
 void KeepQueryText(uint64_t fingerprint, const char* source, int location, int length,
                    const JumbleState* jumble) {
-    if (source == nullptr || TextIsKept(fingerprint)) {
+    if (source == nullptr || TextIsKept(fingerprint, GetUserId())) {
         return;
     }
     const char* text = CleanQuerytext(source, &location, &length);
@@ -148,7 +148,7 @@ void KeepQueryText(uint64_t fingerprint, const char* source, int location, int l
         input.offset_count = jumble->clocations_count;
         input.highest_parameter = jumble->highest_extern_param_id;
     }
-    KeepText(fingerprint, input);
+    KeepText(fingerprint, GetUserId(), input);
     if (offsets != nullptr) {
         pfree(offsets);
     }
@@ -382,14 +382,14 @@ uint64_t NsSince(const instr_time& start) {
     return Nanoseconds(INSTR_TIME_GET_DOUBLE(took));
 }
 
-void KeepUtilityText(const UtilityFrame& frame) {
-    if (TextIsKept(frame.fingerprint)) {
+void KeepUtilityText(const UtilityFrame& frame, Oid user) {
+    if (TextIsKept(frame.fingerprint, user)) {
         return;
     }
     if (frame.may_hold_password) {
-        KeepPlainText(frame.fingerprint, frame.tag);
+        KeepPlainText(frame.fingerprint, user, frame.tag);
     } else {
-        KeepText(frame.fingerprint, {frame.text, frame.length, nullptr, 0, 0});
+        KeepText(frame.fingerprint, user, {frame.text, frame.length, nullptr, 0, 0});
     }
 }
 
@@ -420,7 +420,7 @@ void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, 
     WalUsageAccumDiff(&wal, &pgWalUsage, &frame.wal);
     SetUsage(&execution, buffers, wal);
     const StatementKey key = KeyFor(frame.fingerprint, level == 0, GetUserId());
-    KeepUtilityText(frame);
+    KeepUtilityText(frame, key.user);
     if (!CountKnown(key, execution)) {
         CountNew(key, capture::Operation::kUtility, frame.tables, execution);
     }
@@ -456,7 +456,7 @@ void RunCounted(const UtilityCall& call) {
     PG_CATCH();
     {
         nesting = here.level;
-        KeepUtilityText(frame);
+        KeepUtilityText(frame, here.user);
         CountFailure(frame.fingerprint, capture::Operation::kUtility, here, NsSince(frame.start));
         PG_RE_THROW();
     }

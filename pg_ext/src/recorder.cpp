@@ -106,22 +106,22 @@ void CountPlanning(const StatementKey& key, uint64_t ns) noexcept {
     }
 }
 
-bool TextIsKept(uint64_t fingerprint) noexcept {
+bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {
     return SharedStore()->texts().Knows(BackendTexts(), MyDatabaseId,
-                                        static_cast<int64_t>(fingerprint), GetUserId());
+                                        static_cast<int64_t>(fingerprint), user);
 }
 
-void KeepText(uint64_t fingerprint, const SourceText& text) noexcept {
+void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept {
     Safely([&] {
         return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint),
-                                           Masked(text), GetUserId());
+                                           Masked(text), user);
     });
 }
 
-void KeepPlainText(uint64_t fingerprint, const char* text) noexcept {
+void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept {
     Safely([&] {
         return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint), text,
-                                           GetUserId());
+                                           user);
     });
 }
 

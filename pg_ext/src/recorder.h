@@ -29,10 +29,11 @@ void CountNew(const capture::StatementKey& key, capture::Operation operation, co
 /// Time of planning alone; kept for the coming execution if the statement is new.
 void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
 
-bool TextIsKept(uint64_t fingerprint) noexcept;
-void KeepText(uint64_t fingerprint, const SourceText& text) noexcept;
+/// Texts are kept per user: `user` is who sent it, also where an error left another role in force.
+bool TextIsKept(uint64_t fingerprint, Oid user) noexcept;
+void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept;
 /// A text that is shown as it is (a statement that may hold a password: its tag only).
-void KeepPlainText(uint64_t fingerprint, const char* text) noexcept;
+void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept;
 
 /// One slow statement. Any text may be nullptr. `plan`: what EXPLAIN (FORMAT JSON) printed.
 struct SlowInput {

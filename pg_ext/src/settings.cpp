@@ -27,6 +27,9 @@ Settings settings = {
 
 namespace {
 
+// Named already, so that a configuration written today stays valid; nothing reads them.
+#define NOT_YET " Not in force yet."
+
 const config_enum_entry kCaptureLevels[] = {
     {"none", kCaptureNone, false},
     {"top", kCaptureTop, false},
@@ -48,12 +51,13 @@ struct TextSetting {
 };
 
 const TextSetting kTextSettings[] = {
-    {"upkeep.workflow_profile", "Profile of the workflow schema that is installed by default.",
+    {"upkeep.workflow_profile",
+     "Profile of the workflow schema that is installed by default." NOT_YET,
      &settings.workflow_profile, "corrected", PGC_USERSET, nullptr},
     {"upkeep.endpoint", "Route or action that the following statements belong to.",
      &settings.endpoint, "", PGC_USERSET, EndpointChanged},
-    {"upkeep.database", "Database that holds the reaper's rules and log.", &settings.database,
-     "postgres", PGC_POSTMASTER, nullptr},
+    {"upkeep.database", "Database that holds the reaper's rules and log." NOT_YET,
+     &settings.database, "postgres", PGC_POSTMASTER, nullptr},
 };
 
 struct BoolSetting {
@@ -69,8 +73,9 @@ const BoolSetting kBoolSettings[] = {
     {"upkeep.capture_parameters",
      "Keeps bound parameters and literals of slow statements, which may be personal data.",
      &settings.capture_parameters, PGC_SUSET},
-    {"upkeep.save", "Keeps statistics across a clean restart.", &settings.save, PGC_SIGHUP},
-    {"upkeep.reaper", "Applies the rows of upkeep.reap_rules.", &settings.reaper, PGC_SIGHUP},
+    {"upkeep.save", "Keeps statistics across a clean restart." NOT_YET, &settings.save, PGC_SIGHUP},
+    {"upkeep.reaper", "Applies the rows of upkeep.reap_rules." NOT_YET, &settings.reaper,
+     PGC_SIGHUP},
 };
 
 struct IntSetting {
@@ -88,10 +93,10 @@ const IntSetting kIntSettings[] = {
      "A statement that takes this long is kept with its plan; -1 turns this off.",
      &settings.slow_threshold_ms, -1, INT_MAX, PGC_SUSET, GUC_UNIT_MS},
     {"upkeep.n_plus_one_threshold",
-     "Repeats of one statement after another that make a finding; 0 turns this off.",
+     "Repeats of one statement after another that make a finding; 0 turns this off." NOT_YET,
      &settings.n_plus_one_threshold, 0, 1000000, PGC_SUSET, 0},
-    {"upkeep.reaper_interval", "Time between two looks of the reaper.", &settings.reaper_interval_s,
-     1, 3600, PGC_SIGHUP, GUC_UNIT_S},
+    {"upkeep.reaper_interval", "Time between two looks of the reaper." NOT_YET,
+     &settings.reaper_interval_s, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},
     {"upkeep.max_statements", "Statements kept in shared memory.", &settings.max_statements, 100,
      1000000, PGC_POSTMASTER, 0},
     {"upkeep.text_memory", "Shared memory for statement texts.", &settings.text_memory_mb, 1, 4096,

@@ -13,9 +13,9 @@ namespace upkeep::sqlite {
 /// `TheMutex` names a mutex of the whole process. To be called before it is locked first.
 template <std::mutex& (*TheMutex)()>
 void KeepUnlockedInChildren() {
-    static const int kWatched = pthread_atfork(
+    static const int watched = pthread_atfork(
         [] { TheMutex().lock(); }, [] { TheMutex().unlock(); }, [] { TheMutex().unlock(); });
-    static_cast<void>(kWatched);
+    static_cast<void>(watched);
 }
 
 }  // namespace upkeep::sqlite

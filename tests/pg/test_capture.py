@@ -137,6 +137,18 @@ class Captured(Asks):
         self.rows("SELECT swallow(0)")
         self.assertEqual(self.value("SELECT sum(errors) FROM upkeep.statements"), seen, "it was caught")
 
+    def test_the_text_of_a_failed_call_is_the_callers(self):
+        # where it fails, the procedure's owner is still in force
+        self.rows("CREATE ROLE definer")
+        self.rows("CREATE PROCEDURE fails() LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RAISE $$no$$; END'")
+        self.rows("ALTER PROCEDURE fails() OWNER TO definer")
+        self.addCleanup(lambda: self.rows("DROP PROCEDURE fails(); DROP ROLE definer"))
+        self.reset()
+        with self.assertRaises(psycopg2.errors.RaiseException):
+            self.rows("CALL fails()")
+        self.assertEqual(self.rows("SELECT user_name, query, calls, errors FROM upkeep.statements WHERE errors > 0"),
+                         [("postgres", "CALL fails()", 0, 1)])
+
     def test_a_cancelled_statement_is_an_error_and_a_slow_one(self):
         self.rows("SET upkeep.slow_threshold = 50")
         self.rows("SET statement_timeout = 200")

@@ -1,3 +1,4 @@
+# cluster: max_prepared_transactions=4
 """Sessions, locks and pools of PostgreSQL, and who may call what, against real second sessions.
 
 Oracles: pg_stat_activity, pg_blocking_pids and the catalogs asked directly. Run inside

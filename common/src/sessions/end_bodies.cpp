@@ -72,21 +72,8 @@ Said Reap(const SessionSnapshot& session, Decision decision, bool dry_run, Sessi
 
 /// Why one session that was named by its pid is not touched; empty: it may be.
 std::string RefusedBecause(const SessionSnapshot& session, bool cancel) {
-    if (session.is_own) {
-        return "your own session";
-    }
-    switch (session.kind) {
-        case SessionKind::kReplication:
-            return "a replication connection: end it where the standby or subscriber is";
-        case SessionKind::kBackground:
-            return "a background worker, no client's session";
-        case SessionKind::kOtherProcess:
-            return "belongs to another process: only that can end it";
-        case SessionKind::kClient:
-            break;
-    }
-    if (session.application_name.rfind("citus_internal", 0) == 0) {
-        return "a session between nodes (" + session.application_name + ")";
+    if (std::string because = UntouchableBecause(session); !because.empty()) {
+        return because;
     }
     if (session.interrupt_only && !cancel) {
         return "only its owner can close a connection; mode cancel interrupts its statement";

@@ -40,21 +40,8 @@ bool MatchesWho(const SessionSnapshot& session, const Rule& rule) {
 
 /// Why this session must not be ended whatever its age; empty: nothing speaks against it.
 std::string NeverBecause(const SessionSnapshot& session, const Rule& rule) {
-    if (session.is_own) {
-        return "your own session";
-    }
-    switch (session.kind) {
-        case SessionKind::kReplication:
-            return "a replication connection: end it where the standby or subscriber is";
-        case SessionKind::kBackground:
-            return "a background worker, no client's session";
-        case SessionKind::kOtherProcess:
-            return "belongs to another process: only that can end it";
-        case SessionKind::kClient:
-            break;
-    }
-    if (StartsWith(session.application_name, kBetweenNodes)) {
-        return "a session between nodes (" + session.application_name + ")";
+    if (std::string because = UntouchableBecause(session); !because.empty()) {
+        return because;
     }
     if (session.is_superuser && !Names(rule.match_user, session.user_name.value_or(""))) {
         return "a superuser's session, and match_user does not name it exactly";
@@ -254,6 +241,26 @@ std::vector<Decision> Decide(const std::vector<SessionSnapshot>& sessions, const
         decisions.push_back(std::move(decision));
     }
     return decisions;
+}
+
+std::string UntouchableBecause(const SessionSnapshot& session) {
+    if (session.is_own) {
+        return "your own session";
+    }
+    switch (session.kind) {
+        case SessionKind::kReplication:
+            return "a replication connection: end it where the standby or subscriber is";
+        case SessionKind::kBackground:
+            return "a background worker, no client's session";
+        case SessionKind::kOtherProcess:
+            return "belongs to another process: only that can end it";
+        case SessionKind::kClient:
+            break;
+    }
+    if (StartsWith(session.application_name, kBetweenNodes)) {
+        return "a session between nodes (" + session.application_name + ")";
+    }
+    return "";
 }
 
 std::string WhatChanged(const SessionSnapshot& seen, const SessionSnapshot* now, MustBe must_be) {

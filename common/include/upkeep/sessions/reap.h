@@ -63,6 +63,9 @@ enum class MustBe : uint8_t {
     kSameState,    // and in the same state, since the same moment
 };
 
+/// Why nobody may end this session, by a rule or by its pid; empty: it may be judged further.
+std::string UntouchableBecause(const SessionSnapshot& session);
+
 /// What has changed since `seen`, as the reason to leave it alone; empty: nothing. nullptr: gone.
 std::string WhatChanged(const SessionSnapshot& seen, const SessionSnapshot* now, MustBe must_be);
 
