@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "own_call.h"
+
 namespace upkeep::pg {
 
 namespace {
@@ -334,6 +336,7 @@ text* CopyTextDatum(const char* data, size_t size) {
 }
 
 Datum RunRows(FunctionCallInfo fcinfo, const char* name, RowsBody body) {
+    const OwnCall own;
     const TableFunction& call = Describe(name);
     const Arguments arguments = TakeArguments(fcinfo, call);
     TuplestoreSink sink(fcinfo, call);
@@ -342,6 +345,7 @@ Datum RunRows(FunctionCallInfo fcinfo, const char* name, RowsBody body) {
 }
 
 Datum RunScalar(FunctionCallInfo fcinfo, const char* name, ScalarBody body) {
+    const OwnCall own;
     const TableFunction& call = Describe(name);
     const Value value = body(TakeArguments(fcinfo, call));
     if (IsNull(value) || call.returns == Type::kVoid) {

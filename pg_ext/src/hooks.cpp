@@ -13,6 +13,7 @@
 #include "hooks.h"
 
 #include "compat.h"
+#include "own_call.h"
 #include "pg.h"
 #include "recorder.h"
 #include "settings.h"
@@ -58,7 +59,7 @@ Place Here() {
 }
 
 bool IsCaptured(int level) {
-    if (SharedStore() == nullptr || IsParallelWorker()) {
+    if (SharedStore() == nullptr || IsParallelWorker() || own_calls > 0) {
         return false;
     }
     return settings.capture == kCaptureAll || (settings.capture == kCaptureTop && level == 0);

@@ -2,6 +2,7 @@
 #include "recorder.h"
 
 #include <algorithm>
+#include <cctype>
 #include <vector>
 
 #include "pg.h"
@@ -66,6 +67,27 @@ std::string Masked(const SourceText& text) {
     return capture::ReplaceConstants(source, offsets, Options(text.highest_parameter));
 }
 
+/// Does a text without literals name something of our schema?
+bool NamesOurSchema(std::string_view masked) {
+    constexpr std::string_view kSchema = "upkeep";
+    for (size_t at = masked.find(kSchema); at != std::string_view::npos;
+         at = masked.find(kSchema, at + 1)) {
+        const bool is_quoted = at > 0 && masked[at - 1] == '"';
+        const bool is_word = at == 0 || is_quoted ||
+                             (masked[at - 1] != '_' && masked[at - 1] != '.' &&
+                              std::isalnum(static_cast<unsigned char>(masked[at - 1])) == 0);
+        const std::string_view after = masked.substr(at + kSchema.size());
+        if (is_word && after.substr(0, is_quoted ? 2 : 1) == (is_quoted ? "\"." : ".")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::string KeptText(const StatementKey& key) {
+    return SharedStore()->texts().Read(key.database, key.fingerprint, key.user).value_or("");
+}
+
 std::string TextOrEmpty(const char* text) {
     return text == nullptr ? std::string() : std::string(text);
 }
@@ -92,6 +114,9 @@ void CountNew(const StatementKey& key, capture::Operation operation, const char*
         pending_planning = {};
     }
     Safely([&] {
+        if (NamesOurSchema(KeptText(key))) {
+            return false;  // who asks us is not part of the workload; asked again, it is new again
+        }
         capture::StatementInfo info;
         info.operation = operation;
         info.tables = tables;
@@ -133,10 +158,12 @@ void KeepSlow(const SlowInput& input) noexcept {
         slow.client_addr = TextOrEmpty(input.client_addr);
         slow.error_code = TextOrEmpty(input.error_code);
         slow.parameters = TextOrEmpty(input.parameters);
-        slow.query = SharedStore()
-                         ->texts()
-                         .Read(input.fields.database, input.fields.fingerprint, input.fields.user)
-                         .value_or(std::string());
+        slow.query = KeptText({.fingerprint = input.fields.fingerprint,
+                               .database = input.fields.database,
+                               .user = input.fields.user});
+        if (NamesOurSchema(slow.query)) {
+            return false;
+        }
         if (input.plan != nullptr) {
             slow.plan = capture::CompactPlan(input.plan, input.keeps_literals);
         }

@@ -79,8 +79,8 @@ Capture* TheCapture() {
 }
 
 Capture& MakeCapture() {
-    static const int kWatched = pthread_atfork(nullptr, nullptr, ForgetInChild);
-    static_cast<void>(kWatched);
+    static const int watched = pthread_atfork(nullptr, nullptr, ForgetInChild);
+    static_cast<void>(watched);
     if (Capture* known = TheCapture()) {
         return *known;
     }

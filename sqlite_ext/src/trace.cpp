@@ -90,8 +90,8 @@ Tracer* FindTracer(sqlite3* db) {
 }
 
 int64_t ThisThread() {
-    static thread_local const int64_t kId = syscall(SYS_gettid);
-    return kId;
+    static thread_local const int64_t id = syscall(SYS_gettid);
+    return id;
 }
 
 /// Entries of statements that are gone or do not run.

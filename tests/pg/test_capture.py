@@ -377,6 +377,21 @@ class Captured(Asks):
         with self.assertRaises(psycopg2.errors.FeatureNotSupported):
             self.rows("SELECT * FROM upkeep.advise_indexes()")
 
+    def test_own_statements_are_left_out(self):
+        self.rows("SELECT upkeep.reset_statements()")
+        self.rows("SET upkeep.capture = 'all'")
+        self.addCleanup(self.rows, "RESET upkeep.capture; RESET upkeep.slow_threshold")
+        self.rows("SET upkeep.slow_threshold = 0")
+        for sql in ("SELECT count(*) FROM upkeep.statements", 'SELECT * FROM "upkeep".connections',
+                    "SELECT upkeep.metrics()", "SELECT * FROM upkeep.check_health()",
+                    "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM upkeep.indexes", "CLOSE c"):
+            self.rows(sql)
+        self.rows("SELECT 'upkeep.statements' AS of_the_user")
+        seen = [row[0] for row in self.rows("SELECT query FROM upkeep.statements WHERE query !~ '^(SET|RESET|CLOSE)'")]
+        self.assertEqual(seen, ["SELECT $1 AS of_the_user"])
+        slow = [row[0] for row in self.rows("SELECT query FROM upkeep.slow_statements WHERE query !~ '^(SET|RESET|CLOSE)'")]
+        self.assertEqual(slow, ["SELECT $1 AS of_the_user"])
+
     def test_captured_statements_are_planned_as_who_ran_them(self):
         """Planning calls immutable functions: a stranger's must not run with an administrator's rights."""
         self.rows("CREATE ROLE mallory LOGIN")
