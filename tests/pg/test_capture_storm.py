@@ -57,7 +57,8 @@ class Storm(Asks):
                            " WHERE query LIKE 'SELECT g%%' AND calls > 0")
             for query, calls, rows, p50, low, high in cursor.fetchall():
                 n = query.count("g,") + 1
-                if rows % n or not low <= p50 <= high:
+                # no percentile is an answer too: the histogram pages of so small a table may all be taken
+                if rows % n or not low <= (low if p50 is None else p50) <= high:
                     failures.append(f"{n} columns: {calls} calls, {rows} rows, {low} {p50} {high}")
             for view in ("slow_statements", "endpoints", "capabilities"):
                 cursor.execute(f"SELECT * FROM upkeep.{view}")

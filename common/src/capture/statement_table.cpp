@@ -111,7 +111,6 @@ void StatementTable::Add(SlotRef pinned, const Execution& execution) {
         return;
     }
     const uint64_t ns = execution.duration_ns;
-    Bump(totals.calls, 1);
     Bump(totals.total_ns, ns);
     Bump(totals.rows, execution.rows);
     Bump(totals.plan_ns, execution.plan_ns);
@@ -126,6 +125,8 @@ void StatementTable::Add(SlotRef pinned, const Execution& execution) {
     const double off = static_cast<double>(ns) - static_cast<double>(totals.shift_ns);
     std::atomic_ref<double>(totals.squares_ns2).fetch_add(off * off, std::memory_order_relaxed);
     AddDuration(record, BucketOf(ns), 1);
+    // Last, and read first: a call that a reader sees brings what it adds with it.
+    std::atomic_ref<uint64_t>(totals.calls).fetch_add(1, std::memory_order_release);
 }
 
 void StatementTable::AddSnapshot(SlotRef pinned, const StatementSnapshot& snapshot) {
@@ -193,9 +194,11 @@ StatementSnapshot StatementTable::Copy(const StatementRecord& record) const {
     copy.key = record.key;
     copy.operation = record.operation;
     copy.tables = record.tables.Read();
+    const uint64_t calls = Get(record.totals.calls, std::memory_order_acquire);
     for (const auto sum : kSums) {
         copy.totals.*sum = Get(record.totals.*sum);
     }
+    copy.totals.calls = calls;
     copy.totals.min_ns = Get(record.totals.min_ns);
     copy.totals.max_ns = Get(record.totals.max_ns);
     copy.totals.squares_ns2 = Get(record.totals.squares_ns2);
