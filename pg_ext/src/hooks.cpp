@@ -58,8 +58,16 @@ Place Here() {
     return {nesting, GetUserId()};
 }
 
+/// Start of the client's message that turned capture on, or 0: of what was under way by then no
+/// level is known, so it goes uncounted.
+TimestampTz turned_on_in = 0;
+
 bool IsCaptured(int level) {
-    if (SharedStore() == nullptr || IsParallelWorker() || own_calls > 0) {
+    if (settings.capture == kCaptureNone || SharedStore() == nullptr || IsParallelWorker() ||
+        own_calls > 0) {
+        return false;
+    }
+    if (level == 0 && turned_on_in != 0 && turned_on_in == GetCurrentStatementStartTimestamp()) {
         return false;
     }
     return settings.capture == kCaptureAll || (settings.capture == kCaptureTop && level == 0);
@@ -229,17 +237,17 @@ void CountFailedQuery(const QueryDesc* query, const Place& place) {
     }
 }
 
-void Started(QueryDesc* query, int flags) {
+/// Runs a part of the executor one level down. With capture off there is no level to keep.
+template <typename Call>
+void RunInside(const QueryDesc* query, Call call) {
+    if (settings.capture == kCaptureNone) {
+        call();
+        return;
+    }
     const Place here = Here();
     ++nesting;
     PG_TRY();
-    {
-        if (previous_start != nullptr) {
-            previous_start(query, flags);
-        } else {
-            standard_ExecutorStart(query, flags);
-        }
-    }
+    { call(); }
     PG_CATCH();
     {
         nesting = here.level;
@@ -248,7 +256,17 @@ void Started(QueryDesc* query, int flags) {
     }
     PG_END_TRY();
     nesting = here.level;
-    if (IsCapturedQuery(query, here.level) && query->totaltime == nullptr) {
+}
+
+void Started(QueryDesc* query, int flags) {
+    RunInside(query, [=] {
+        if (previous_start != nullptr) {
+            previous_start(query, flags);
+        } else {
+            standard_ExecutorStart(query, flags);
+        }
+    });
+    if (IsCapturedQuery(query, nesting) && query->totaltime == nullptr) {
         MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
         query->totaltime = InstrAlloc(1, INSTRUMENT_ALL, false);
         MemoryContextSwitchTo(caller);
@@ -256,45 +274,23 @@ void Started(QueryDesc* query, int flags) {
 }
 
 void Ran(QueryDesc* query, ScanDirection direction, uint64 count, bool execute_once) {
-    const Place here = Here();
-    ++nesting;
-    PG_TRY();
-    {
+    RunInside(query, [=] {
         if (previous_run != nullptr) {
             previous_run(query, direction, count, execute_once);
         } else {
             standard_ExecutorRun(query, direction, count, execute_once);
         }
-    }
-    PG_CATCH();
-    {
-        nesting = here.level;
-        CountFailedQuery(query, here);
-        PG_RE_THROW();
-    }
-    PG_END_TRY();
-    nesting = here.level;
+    });
 }
 
 void Finished(QueryDesc* query) {
-    const Place here = Here();
-    ++nesting;
-    PG_TRY();
-    {
+    RunInside(query, [=] {
         if (previous_finish != nullptr) {
             previous_finish(query);
         } else {
             standard_ExecutorFinish(query);
         }
-    }
-    PG_CATCH();
-    {
-        nesting = here.level;
-        CountFailedQuery(query, here);
-        PG_RE_THROW();
-    }
-    PG_END_TRY();
-    nesting = here.level;
+    });
 }
 
 void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& execution) {
@@ -394,21 +390,6 @@ void KeepUtilityText(const UtilityFrame& frame, Oid user) {
     }
 }
 
-uint64_t RowsOf(const QueryCompletion* completion) {
-    if (completion == nullptr) {
-        return 0;
-    }
-    switch (completion->commandTag) {
-        case CMDTAG_COPY:
-        case CMDTAG_FETCH:
-        case CMDTAG_SELECT:
-        case CMDTAG_REFRESH_MATERIALIZED_VIEW:
-            return completion->nprocessed;
-        default:
-            return 0;
-    }
-}
-
 void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, int level) {
     Execution execution;
     execution.duration_ns = NsSince(frame.start);
@@ -480,8 +461,20 @@ void Utility(PlannedStmt* statement, const char* source, bool read_only,
 
 }  // namespace
 
-void InstallCaptureHooks() {
+void CaptureTurnedOn() {
+    if (SharedStore() == nullptr) {
+        return;
+    }
     EnableQueryId();
+    if (nesting == 0) {
+        turned_on_in = GetCurrentStatementStartTimestamp();
+    }
+}
+
+void InstallCaptureHooks() {
+    if (settings.capture != kCaptureNone) {
+        EnableQueryId();
+    }
     previous_parse = post_parse_analyze_hook;
     post_parse_analyze_hook = Parsed;
     previous_planner = planner_hook;

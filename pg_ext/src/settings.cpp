@@ -3,6 +3,7 @@
 #include "settings.h"
 
 #include "compat.h"
+#include "hooks.h"
 #include "pg.h"
 
 namespace upkeep::pg {
@@ -36,6 +37,12 @@ const config_enum_entry kCaptureLevels[] = {
     {"all", kCaptureAll, false},
     {nullptr, 0, false},
 };
+
+void CaptureChanged(int level, void*) {
+    if (settings.capture == kCaptureNone && level != kCaptureNone) {
+        CaptureTurnedOn();
+    }
+}
 
 void EndpointChanged(const char*, void*) {
     ++settings.endpoint_changes;
@@ -116,7 +123,7 @@ void RegisterSettings() {
     DefineCustomEnumVariable("upkeep.capture",
                              "Which statements are captured: none, top (sent by clients), all.",
                              nullptr, &settings.capture, kCaptureTop, kCaptureLevels, PGC_SUSET, 0,
-                             nullptr, nullptr, nullptr);
+                             nullptr, CaptureChanged, nullptr);
     for (const TextSetting& row : kTextSettings) {
         if (CanDefine(row.context)) {
             DefineCustomStringVariable(row.name, row.doc, nullptr, row.value, row.boot_value,

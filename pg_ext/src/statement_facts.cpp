@@ -156,6 +156,21 @@ bool IsCountedUtility(const Node* utility) {
            !IsA(utility, DeallocateStmt);
 }
 
+uint64_t RowsOf(const QueryCompletion* completion) {
+    if (completion == nullptr) {
+        return 0;
+    }
+    switch (completion->commandTag) {
+        case CMDTAG_COPY:
+        case CMDTAG_FETCH:
+        case CMDTAG_SELECT:
+        case CMDTAG_REFRESH_MATERIALIZED_VIEW:
+            return completion->nprocessed;
+        default:
+            return 0;
+    }
+}
+
 bool MayHoldPassword(const Node* utility) {
     switch (nodeTag(utility)) {
         case T_CreateRoleStmt:

@@ -8,6 +8,7 @@
 extern "C" {
 #include "executor/execdesc.h"
 #include "nodes/plannodes.h"
+#include "tcop/cmdtag.h"
 }
 
 namespace upkeep::pg {
@@ -30,6 +31,8 @@ PlanShape ShapeOf(const PlannedStmt* planned);
 
 /// Is it counted by itself? PREPARE, EXECUTE and DEALLOCATE are not: what they run is.
 bool IsCountedUtility(const Node* utility);
+/// Rows that a utility statement handled; 0 of one that tells nothing (`completion` may be null).
+uint64_t RowsOf(const QueryCompletion* completion);
 /// May its text hold a password? Then the tag is all that is kept.
 bool MayHoldPassword(const Node* utility);
 /// What the server would compute as query id of a utility statement.

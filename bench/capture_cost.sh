@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# What capture costs in PostgreSQL: instructions of the backend per transaction of `pgbench -S`, counted
+# by callgrind, against the same server without us and with pg_stat_statements. Counts do not depend
+# on what else the machine does. Kernel time is not in them.
+# Usage: capture_cost.sh   (after `make pg`; needs valgrind, pgbench and pg_stat_statements)
+#   UPKEEP_COST_SCALE    scale of pgbench (2: the price of a statement does not depend on it)
+#   UPKEEP_COST_SHORT, UPKEEP_COST_LONG   transactions of the two runs (1000, 3000): the difference
+#                        of their counts leaves out connecting, caches and exit
+#   UPKEEP_COST_SERVERS  some of the servers, by name (all of them)
+#   UPKEEP_COST_KEEP     a folder for the profiles of the long runs, for callgrind_annotate
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+if [ -z "${UPKEEP_PGDATA:-}" ]; then
+    exec bash "$here/../tests/pg/with_cluster.sh" -c autovacuum=off -c shared_buffers=512MB -c log_connections=on \
+        -c 'log_line_prefix=%p ' bash "$here/capture_cost.sh"
+fi
+
+bindir=$("${PG_CONFIG:-pg_config}" --bindir)
+short=${UPKEEP_COST_SHORT:-1000}
+long=${UPKEEP_COST_LONG:-3000}
+upkeep=$UPKEEP_LIBDIR/upkeep.so
+# name | options of the server. The first is the base, and is measured again at the end.
+servers=(
+    "none|-c shared_preload_libraries="
+    "pg_stat_statements|-c shared_preload_libraries=pg_stat_statements"
+    "upkeep|-c shared_preload_libraries=$upkeep"
+    "upkeep, capture off|-c shared_preload_libraries=$upkeep -c upkeep.capture=none"
+    "none again|-c shared_preload_libraries="
+)
+
+work=$PGHOST/cost
+mkdir -p "$work"
+as_server=()
+if [ "$(id -u)" -eq 0 ]; then
+    owner=$(stat -c %U "$UPKEEP_PGDATA")
+    chown "$owner" "$work"
+    as_server=(setpriv --reuid="$owner" --regid="$(id -g "$owner")" --clear-groups)
+fi
+cat >"$work/postgres" <<WRAPPER
+#!/bin/sh
+exec valgrind --tool=callgrind --trace-children=yes --callgrind-out-file='$work/out.%p' \\
+    --log-file=/dev/null '$bindir/postgres' "\$@"
+WRAPPER
+chmod 755 "$work/postgres"
+
+control() {
+    "${as_server[@]}" "$bindir/pg_ctl" -D "$UPKEEP_PGDATA" -w -t 120 "$@" >/dev/null
+}
+
+# $1: transactions, $2: protocol. Prints the file of the backend that ran them: of the backends that
+# this run connected (pgbench looks at the tables in one of its own) the one that did the most.
+profile_of() {
+    local seen pids pid
+    seen=$(wc -l <"$work/log")
+    "$bindir/pgbench" -n -S -c 1 -t "$1" -M "$2" --random-seed=1 >"$work/pgbench.log" 2>&1 || {
+        cat "$work/pgbench.log" >&2
+        return 1
+    }
+    pids=$(tail -n "+$((seen + 1))" "$work/log" | sed -n 's/^\([0-9]*\) LOG:  connection authorized.*/\1/p')
+    for pid in $pids; do
+        while [ -e "/proc/$pid" ]; do sleep 0.1; done # the profile is written last
+    done
+    for pid in $pids; do
+        echo "$(instructions "$work/out.$pid") $work/out.$pid"
+    done | sort -n | tail -n 1 | cut -d' ' -f2
+}
+
+# $1: a profile. What the backend did for its client: without waiting for it and without sending off
+# the server's statistics once a second, both of which depend on how fast the machine is.
+instructions() {
+    callgrind_annotate --inclusive=yes --threshold=100 "$1" 2>/dev/null | tr -d , | awk '
+        /:PostgresMain / { sum += $1 }
+        /:(secure_read|pgstat_report_stat) / { sum -= $1 }
+        END { print sum + 0 }'
+}
+
+# $1: name, $2: protocol. Prints instructions per transaction.
+measure() {
+    local first second
+    profile_of "$long" "$2" >/dev/null # every block that is read is in the server's cache from here on
+    first=$(profile_of "$short" "$2")
+    second=$(profile_of "$long" "$2")
+    [ -z "${UPKEEP_COST_KEEP:-}" ] || cp "$second" "$UPKEEP_COST_KEEP/${1//[ ,]/_}.$2"
+    echo $((($(instructions "$second") - $(instructions "$first")) / (long - short)))
+}
+
+"$bindir/pgbench" -i -q -s "${UPKEEP_COST_SCALE:-2}" >"$work/init.log" 2>&1
+control -m fast stop
+
+printf '%-22s %18s %18s\n' 'instructions' 'prepared' 'simple'
+declare -A base added
+for server in "${servers[@]}"; do
+    name=${server%%|*}
+    [ -z "${UPKEEP_COST_SERVERS:-}" ] || [[ $name == none || " $UPKEEP_COST_SERVERS " == *" $name "* ]] || continue
+    : >"$work/log"
+    [ ${#as_server[@]} -eq 0 ] || chown "$owner" "$work/log"
+    control -p "$work/postgres" -l "$work/log" -o "${server#*|}" start || {
+        cat "$work/log" >&2
+        exit 1
+    }
+    for protocol in prepared simple; do
+        count=$(measure "$name" "$protocol")
+        if [ "$name" = none ]; then
+            base[$protocol]=$count
+        else
+            added[$name.$protocol]=$((count - base[$protocol]))
+        fi
+    done
+    control -m fast stop
+    if [ "$name" = none ]; then
+        printf '%-22s %18d %18d\n' "$name" "${base[prepared]}" "${base[simple]}"
+    else
+        printf '%-22s %+18d %+18d\n' "$name" "${added[$name.prepared]}" "${added[$name.simple]}"
+    fi
+done
+for protocol in prepared simple; do
+    if [ -z "${added[upkeep.$protocol]:-}" ] || [ -z "${added[pg_stat_statements.$protocol]:-}" ]; then continue; fi
+    awk -v ours="${added[upkeep.$protocol]}" -v theirs="${added[pg_stat_statements.$protocol]}" -v what="$protocol" \
+        'BEGIN { printf "upkeep / pg_stat_statements, %s: %.2f\n", what, ours / theirs }'
+done
