@@ -237,13 +237,9 @@ void CountFailedQuery(const QueryDesc* query, const Place& place) {
     }
 }
 
-/// Runs a part of the executor one level down. With capture off there is no level to keep.
+/// Runs a part of the executor one level down.
 template <typename Call>
-void RunInside(const QueryDesc* query, Call call) {
-    if (settings.capture == kCaptureNone) {
-        call();
-        return;
-    }
+[[gnu::noinline]] void RunOneDown(const QueryDesc* query, Call call) {
     const Place here = Here();
     ++nesting;
     PG_TRY();
@@ -256,6 +252,16 @@ void RunInside(const QueryDesc* query, Call call) {
     }
     PG_END_TRY();
     nesting = here.level;
+}
+
+/// With capture off there is no level to keep.
+template <typename Call>
+[[gnu::always_inline]] inline void RunInside(const QueryDesc* query, Call call) {
+    if (settings.capture == kCaptureNone) {
+        call();
+    } else {
+        RunOneDown(query, call);
+    }
 }
 
 void Started(QueryDesc* query, int flags) {
