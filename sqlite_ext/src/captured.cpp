@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "captured.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -20,7 +22,7 @@ constexpr const char* kInMemory = ":memory:";
 
 struct Trouble {
     std::mutex mutex;
-    std::string text;
+    std::map<std::string, std::string> by_database;
 };
 
 /// Never destroyed: connections may still close while the process exits.
@@ -29,10 +31,19 @@ Trouble& TheTrouble() {
     return trouble;
 }
 
-void SetTrouble(const std::string& text) {
+constexpr size_t kMostTroubles = 1000;  // databases; beyond, the old ones are forgotten
+
+void SetTrouble(const std::string& database, const std::string& text) {
     Trouble& trouble = TheTrouble();
     const std::lock_guard lock(trouble.mutex);
-    trouble.text = text;
+    if (text.empty()) {
+        trouble.by_database.erase(database);
+        return;
+    }
+    if (trouble.by_database.size() >= kMostTroubles) {
+        trouble.by_database.clear();
+    }
+    trouble.by_database[database] = text;
 }
 
 /// `[{"detail":…,"children":[…]}]`: nothing in it comes from a literal.
@@ -78,7 +89,11 @@ class Planner {
         if (!is_tried_) {
             is_tried_ = true;
             try {
-                connection_.emplace(database_.c_str(), SQLITE_OPEN_READONLY);
+                // It writes nothing. But where no WAL is, reading makes an empty one, and only
+                // who may write clears it away again.
+                const bool has_wal = access((database_ + "-wal").c_str(), F_OK) == 0;
+                connection_.emplace(database_.c_str(),
+                                    has_wal ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
             } catch (const Error&) {
                 connection_.reset();
             }
@@ -152,16 +167,20 @@ void Save(Capture& capture, const std::string& database, uint32_t id) {
     StateFile file = StateFile::OpenForWriting(database, kSaveBusyMs).OrThrow();
     Planner planner(database);
     Taken taken(capture, id);
-    for (const capture::StatementSnapshot& counts : taken.statements) {
-        file.Add(Named(capture, counts));
+    try {
+        for (const capture::StatementSnapshot& counts : taken.statements) {
+            file.Add(Named(capture, counts));
+        }
+        for (const capture::SlowStatement& one : taken.slow) {
+            CapturedSlow named = Named(capture, one);
+            planner.Resolve(&named);
+            file.Add(named);
+        }
+        file.Trim(capture.limits());
+        file.Commit();
+    } catch (const Error& error) {
+        throw file.Named(error);
     }
-    for (const capture::SlowStatement& one : taken.slow) {
-        CapturedSlow named = Named(capture, one);
-        planner.Resolve(&named);
-        file.Add(named);
-    }
-    file.Trim(capture.limits());
-    file.Commit();
     taken.has_arrived = true;
 }
 
@@ -222,7 +241,7 @@ Result<void> SaveCaptured(const std::string& database) {
     } catch (const Error& error) {
         return error;
     }
-    SetTrouble("");
+    SetTrouble(database, "");
     return {};
 }
 
@@ -231,14 +250,15 @@ void SaveAtClose(const std::string& database) {
         return;
     }
     if (const Result<void> saved = SaveCaptured(database); !saved.ok()) {
-        SetTrouble(saved.error().message());
+        SetTrouble(database, saved.error().message());
     }
 }
 
-std::string SaveTrouble() {
+std::string SaveTrouble(const std::string& database) {
     Trouble& trouble = TheTrouble();
     const std::lock_guard lock(trouble.mutex);
-    return trouble.text;
+    const auto found = trouble.by_database.find(database);
+    return found != trouble.by_database.end() ? found->second : "";
 }
 
 std::vector<capture::StatementView> ReadStatements(sqlite3* db) {
@@ -314,8 +334,12 @@ void ResetCaptured(sqlite3* db) {
     const std::unique_lock<std::mutex> lock = LockIo(capture);
     if (StateFile::OpenForReading(database).OrThrow()) {
         StateFile file = StateFile::OpenForWriting(database, kSaveBusyMs).OrThrow();
-        file.Clear();
-        file.Commit();
+        try {
+            file.Clear();
+            file.Commit();
+        } catch (const Error& error) {
+            throw file.Named(error);
+        }
     }
     if (capture != nullptr) {
         Taken taken(*capture, capture->DatabaseId(database));

@@ -27,8 +27,8 @@ inline constexpr const char* kNoPlan = "-";
 Result<void> SaveCaptured(const std::string& database);
 /// The same as a connection closes: fails quietly, but SaveTrouble() says so.
 void SaveAtClose(const std::string& database);
-/// Of the last quiet save that failed since the last one that did not; empty: none.
-std::string SaveTrouble();
+/// Of the database's last quiet save that failed since the last that did not; empty: none.
+std::string SaveTrouble(const std::string& database);
 
 /// Of the connection's main database, by fingerprint, endpoint and level. Throws Error.
 std::vector<capture::StatementView> ReadStatements(sqlite3* db);

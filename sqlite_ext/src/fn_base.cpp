@@ -40,7 +40,7 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
         facts->capture_reason += "; in memory: kept until the process ends";
     } else if (SettingValue("persist") != "on") {
         facts->capture_reason += "; setting persist is off: kept until the process ends";
-    } else if (const std::string trouble = SaveTrouble(); !trouble.empty()) {
+    } else if (const std::string trouble = SaveTrouble(file); !trouble.empty()) {
         facts->capture_reason += "; not saved: " + trouble;
     } else {
         facts->capture_reason += "; kept in " + StateFile::PathFor(file);

@@ -8,6 +8,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <cstring>
 #include <exception>
 #include <new>
 #include <type_traits>
@@ -42,14 +43,30 @@ inline int ResultCode(Code code) {
     return SQLITE_ERROR;
 }
 
-/// SQLite has no field for a hint, so it follows the sentence in brackets.
+/// How many bytes of `text` fit into `most` without cutting a character of UTF-8 in two.
+inline int BytesWithin(const char* text, size_t most) {
+    size_t length = strnlen(text, most + 1);
+    if (length > most) {
+        for (length = most; length > 0 && (text[length] & 0xc0) == 0x80; --length) {
+        }
+    }
+    return static_cast<int>(length);
+}
+
+/// SQLite has no field for a hint, so it follows the sentence in brackets. A sentence that repeats
+/// a long argument is cut, the hint stays.
 /// Source: sqlite3_snprintf, which unlike snprintf knows no locale.
 inline void Fill(Failure* failure, int code, const char* text, const char* hint = "") {
+    constexpr size_t kRoom = sizeof failure->text - sizeof "… (hint: )";
     failure->code = code;
-    if (hint[0] == '\0') {
-        sqlite3_snprintf(sizeof failure->text, failure->text, "%s", text);
+    const int hint_bytes = BytesWithin(hint, kRoom / 2);
+    const int text_bytes = BytesWithin(text, kRoom - static_cast<size_t>(hint_bytes));
+    const char* cut = text[text_bytes] != '\0' ? "…" : "";
+    if (hint_bytes == 0) {
+        sqlite3_snprintf(sizeof failure->text, failure->text, "%.*s%s", text_bytes, text, cut);
     } else {
-        sqlite3_snprintf(sizeof failure->text, failure->text, "%s (hint: %s)", text, hint);
+        sqlite3_snprintf(sizeof failure->text, failure->text, "%.*s%s (hint: %.*s)", text_bytes,
+                         text, cut, hint_bytes, hint);
     }
 }
 

@@ -46,9 +46,9 @@ int64_t Pragma(sqlite3* db, const char* name) {
     return value.Step() ? value.Integer(0) : 0;
 }
 
-Error Named(const std::string& path, const Error& error) {
+Error WithName(const std::string& path, const Error& error) {
     return {error.code(), "state file " + path + ": " + error.message(),
-            error.hint().empty()
+            error.hint().empty() || error.code() == Code::kHost  // else about the user's database
                 ? "check that the file can be read and written; it may be deleted, "
                   "it holds nothing but upkeep's statistics"
                 : error.hint()};
@@ -118,7 +118,7 @@ std::string StateFile::PathFor(const std::string& database) {
     return database + "-upkeep";
 }
 
-void StateFile::Begin(const std::string& path, bool may_create) {
+void StateFile::Begin(bool may_create) {
     sqlite3* db = connection_.get();
     if (may_create) {
         connection_.Execute("PRAGMA synchronous = OFF");
@@ -131,10 +131,16 @@ void StateFile::Begin(const std::string& path, bool may_create) {
     const bool is_empty = objects.Integer(0) == 0;
     if (!is_empty && id != kApplicationId) {
         throw Error(Code::kUnsupported, "it is another program's",
-                    "move " + path + " away, upkeep makes one of its own");
+                    "move " + path_ + " away, upkeep makes one of its own");
     }
     if (version > kVersion) {
         throw Error(Code::kUnsupported, "a newer upkeep made it", "load that version");
+    }
+    Stmt tables(db,
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN"
+                " ('statements', 'texts', 'slow_statements')");
+    if (!is_empty && (!tables.Step() || tables.Integer(0) != 3)) {
+        throw Error(Code::kHost, "tables are missing from it");
     }
     if (is_empty && may_create) {
         for (const char* sql : kSchema) {
@@ -149,12 +155,13 @@ Result<StateFile> StateFile::OpenForWriting(const std::string& database, int bus
     const std::string path = PathFor(database);
     MakeLike(database, path);
     try {
-        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
+                       path);
         sqlite3_busy_timeout(file.connection_.get(), busy_ms);
-        file.Begin(path, true);
+        file.Begin(true);
         return file;
     } catch (const Error& error) {
-        return Named(path, error);
+        return WithName(path, error);
     }
 }
 
@@ -166,16 +173,36 @@ Result<std::optional<StateFile>> StateFile::OpenForReading(const std::string& da
     }
     try {
         // Writing is for the journal of a process that died; SQLite does without where it may not.
-        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE));
+        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE), path);
         sqlite3_busy_timeout(file.connection_.get(), kReadBusyMs);
-        file.Begin(path, false);
+        file.Begin(false);
         return std::optional<StateFile>(std::move(file));
     } catch (const Error& error) {
-        return Named(path, error);
+        return WithName(path, error);
     }
 }
 
+Error StateFile::Named(const Error& error) const {
+    return WithName(path_, error);
+}
+
 std::vector<CapturedStatement> StateFile::Statements() {
+    try {
+        return ReadStatements();
+    } catch (const Error& error) {
+        throw Named(error);
+    }
+}
+
+std::vector<CapturedSlow> StateFile::SlowStatements() {
+    try {
+        return ReadSlowStatements();
+    } catch (const Error& error) {
+        throw Named(error);
+    }
+}
+
+std::vector<CapturedStatement> StateFile::ReadStatements() {
     std::vector<CapturedStatement> all;
     Stmt rows(connection_.get(), std::string("SELECT ") + kColumns +
                                      ", (SELECT query FROM texts AS t WHERE"
@@ -231,7 +258,7 @@ void StateFile::Add(const CapturedStatement& statement) {
     }
 }
 
-std::vector<CapturedSlow> StateFile::SlowStatements() {
+std::vector<CapturedSlow> StateFile::ReadSlowStatements() {
     std::vector<CapturedSlow> all;
     Stmt row(connection_.get(),
              "SELECT ended_us, duration_ns, fingerprint, rows, pid, endpoint, error_code, query,"

@@ -31,7 +31,7 @@ struct CapturedSlow {
     std::string query;
 };
 
-/// An open state file. Methods throw Error with the file's name.
+/// An open state file. Methods throw Error; those that read name the file in it, see Named().
 class StateFile {
   public:
     /// `/path/app.db-upkeep`
@@ -42,6 +42,9 @@ class StateFile {
     static Result<StateFile> OpenForWriting(const std::string& database, int busy_ms);
     /// nullopt: there is none. Begins a transaction that sees one state of it.
     static Result<std::optional<StateFile>> OpenForReading(const std::string& database);
+
+    /// What went wrong with it, with its name and what to do about it.
+    Error Named(const Error& error) const;
 
     std::vector<CapturedStatement> Statements();
     std::vector<CapturedSlow> SlowStatements();  // newest first
@@ -55,12 +58,16 @@ class StateFile {
     void Commit();
 
   private:
-    explicit StateFile(PrivateConnection connection) : connection_(std::move(connection)) {}
-    void Begin(const std::string& path, bool may_create);
+    StateFile(PrivateConnection connection, std::string path)
+        : connection_(std::move(connection)), path_(std::move(path)) {}
+    void Begin(bool may_create);
+    std::vector<CapturedStatement> ReadStatements();
+    std::vector<CapturedSlow> ReadSlowStatements();
     std::optional<CapturedStatement> Find(const CapturedStatement& like);
     void Keep(const std::string& sql, int64_t most);
 
     PrivateConnection connection_;
+    std::string path_;
 };
 
 }  // namespace upkeep::sqlite

@@ -357,6 +357,9 @@ void Closed(void* own) {
         const std::lock_guard lock(tracers.mutex);
         tracers.by_connection.erase(tracer->db);
     }
+    if (tracer->is_on) {  // the application may have replaced our function: the connection lives on
+        sqlite3_trace_v2(tracer->db, 0, nullptr, nullptr);
+    }
     Failure failure;
     const auto save = [&] {
         if (!tracer->is_registered || tracer->capture == nullptr ||

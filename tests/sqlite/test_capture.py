@@ -493,6 +493,63 @@ class StateFileTest(Captures):
         os.remove(self.state)
         self.assertEqual(self.captured()["select ?"]["calls"], 2)
 
+    def test_what_to_do_about_a_damaged_file_is_not_about_the_database(self):
+        def not_ours():
+            pathlib.Path(self.state).write_bytes(b"x" * 5000)
+
+        def tables_gone():
+            state = sqlite3.connect(self.state)
+            state.executescript("PRAGMA application_id = 1970301808; CREATE TABLE t(x)")
+            state.close()
+
+        def pages_gone():
+            self.rows("SELECT 1")
+            self.value("SELECT upkeep_save()")
+            state = sqlite3.connect(self.state, isolation_level=None)
+            page = state.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'statements'").fetchone()[0]
+            size = state.execute("PRAGMA page_size").fetchone()[0]
+            state.close()
+            with open(self.state, "r+b") as file:
+                file.seek((page - 1) * size)
+                file.write(b"x" * size)
+
+        for damage in (not_ours, tables_gone, pages_gone):
+            with self.subTest(damage.__name__):
+                if os.path.exists(self.state):
+                    os.remove(self.state)
+                damage()
+                for sql in ("SELECT * FROM upkeep_statements", "SELECT upkeep_save()"):
+                    self.rows("SELECT 2")
+                    with self.assertRaises(sqlite3.Error) as caught:
+                        self.rows(sql)
+                    self.assertIn("state file " + self.state + ": ", str(caught.exception))
+                    self.assertIn("it may be deleted", str(caught.exception))
+                    self.assertNotIn("restore", str(caught.exception))
+        os.remove(self.state)
+
+    def test_one_databases_trouble_is_not_anothers(self):
+        os.mkdir(self.state)
+        other = sqlite3.connect(self.path)
+        other.execute("SELECT 1").fetchall()
+        other.close()
+        reason = "SELECT reason FROM upkeep_capabilities WHERE feature = 'statement_capture'"
+        self.assertIn("not saved: ", self.value(reason))
+        elsewhere = host.connect(database=str(self.folder / "other.db"))
+        self.addCleanup(elsewhere.close)
+        self.assertIn("kept in ", elsewhere.execute(reason).fetchone()[0])
+        os.rmdir(self.state)
+
+    def test_a_close_leaves_no_wal_behind(self):
+        self.set("slow_threshold", "0")
+        path = str(self.folder / "wal.db")
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA journal_mode = WAL").fetchall()
+        db.execute("CREATE TABLE t(x)")
+        db.execute("SELECT * FROM t").fetchall()
+        db.close()
+        self.assertEqual(sorted(name for name in os.listdir(self.folder) if name.startswith("wal.db")),
+                         ["wal.db", "wal.db-upkeep"])
+
     def test_a_newer_state_file_is_left_alone(self):
         self.rows("SELECT 1")
         self.value("SELECT upkeep_save()")
@@ -552,6 +609,12 @@ class ControlTest(Captures):
         self.value("SELECT upkeep_capture(1)")
         self.assertEqual(len(cursor.fetchall()), 9)
         self.assertEqual(set(self.captured()), {"insert into t values (?, ?, ?)"})
+
+    def test_an_application_that_takes_our_functions_name(self):
+        db = self.open()
+        db.create_function("_upkeep_capture", 0, lambda: 1)
+        self.assertEqual(db.execute("SELECT 7").fetchall(), [(7,)])  # under ASan: no freed memory read
+        self.assertEqual(self.value("SELECT upkeep_version() IS NOT NULL"), 1)
 
     def test_another_trace_is_not_removed(self):
         lines = []

@@ -108,6 +108,12 @@ class BaseCallsTest(host.Asks, unittest.TestCase):
         self.refuses("wrong number of arguments", "SELECT upkeep_set('workflow_profile')")
         self.assertEqual(self.rows("SELECT * FROM upkeep_settings"), before)
 
+    def test_a_long_argument_does_not_push_the_hint_out(self):
+        for letter in ("x", "é", "日"):
+            for extra in range(3):
+                self.refuses("… (hint: ", "SELECT * FROM upkeep_install_workflow_schema(?)",
+                             "y" * extra + letter * 5000)
+
     def test_set_is_direct_only(self):
         self.db.execute("CREATE VIEW v AS SELECT upkeep_set('workflow_profile', 'guide') AS x")
         self.refuses("unsafe use", "SELECT * FROM v")
