@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "hook_state.h"
+
+#include "own_call.h"
+#include "shmem.h"
+
+extern "C" {
+#include "access/parallel.h"
+#include "libpq/libpq-be.h"
+}
+
+namespace upkeep::pg {
+
+using capture::Execution;
+using capture::StatementKey;
+
+int nesting = 0;
+
+namespace {
+
+/// Start of the client's message that turned capture on, or 0: of what was under way by then no
+/// level is known, so it goes uncounted.
+TimestampTz turned_on_in = 0;
+
+int64_t NowUs() {
+    return GetCurrentTimestamp() + kPostgresEpochUs;
+}
+
+}  // namespace
+
+Place Here() {
+    return {nesting, GetUserId()};
+}
+
+bool IsCapturedHere(int level) {
+    if (SharedStore() == nullptr || IsParallelWorker() || own_calls > 0) {
+        return false;
+    }
+    if (level == 0 && turned_on_in != 0 && turned_on_in == GetCurrentStatementStartTimestamp()) {
+        return false;
+    }
+    return settings.capture == kCaptureAll || level == 0;
+}
+
+void LeaveMessageUncounted() {
+    turned_on_in = GetCurrentStatementStartTimestamp();
+}
+
+bool IsSlow(uint64_t ns) {
+    return settings.slow_threshold_ms >= 0 &&
+           ns >= static_cast<uint64_t>(settings.slow_threshold_ms) * 1000000;
+}
+
+uint64_t Nanoseconds(double seconds) {
+    return seconds > 0 ? static_cast<uint64_t>(seconds * 1e9 + 0.5) : 0;
+}
+
+int64_t EndedUs(uint64_t ns) {
+    return GetCurrentStatementStartTimestamp() + kPostgresEpochUs + static_cast<int64_t>(ns / 1000);
+}
+
+void SetUsage(Execution* execution, const BufferUsage& buffers, const WalUsage& wal) {
+    execution->hit_blocks = static_cast<uint64_t>(buffers.shared_blks_hit);
+    execution->read_blocks = static_cast<uint64_t>(buffers.shared_blks_read);
+    execution->temp_written_blocks = static_cast<uint64_t>(buffers.temp_blks_written);
+    execution->wal_bytes = wal.wal_bytes;
+}
+
+uint64_t NsSince(const instr_time& start) {
+    instr_time took;
+    INSTR_TIME_SET_CURRENT(took);
+    INSTR_TIME_SUBTRACT(took, start);
+    return Nanoseconds(INSTR_TIME_GET_DOUBLE(took));
+}
+
+SlowInput SlowOf(const StatementKey& key, const Execution& execution) {
+    SlowInput slow = {};
+    slow.fields = {.ended_us = NowUs(),
+                   .duration_ns = execution.duration_ns,
+                   .fingerprint = key.fingerprint,
+                   .rows = execution.rows,
+                   .hit_blocks = execution.hit_blocks,
+                   .read_blocks = execution.read_blocks,
+                   .database = key.database,
+                   .user = key.user,
+                   .endpoint = key.endpoint,
+                   .pid = MyProcPid};
+    slow.application_name = application_name;
+    const bool is_remote = MyProcPort != nullptr && MyProcPort->remote_host != nullptr &&
+                           MyProcPort->remote_host[0] != '[' && MyProcPort->remote_host[0] != '\0';
+    slow.client_addr = is_remote ? MyProcPort->remote_host : nullptr;
+    slow.keeps_literals = settings.capture_parameters;
+    return slow;
+}
+
+void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
+                  uint64_t ns) {
+    const StatementKey key = KeyFor(fingerprint, place.level == 0, place.user);
+    Execution execution;
+    execution.duration_ns = ns;
+    execution.is_error = true;
+    execution.is_slow = IsSlow(ns);
+    execution.ended_us = NowUs();
+    if (!CountKnown(key, execution)) {
+        CountNew(key, operation, "", execution);
+    }
+    if (execution.is_slow) {
+        SlowInput slow = SlowOf(key, execution);
+        slow.error_code = unpack_sql_state(geterrcode());
+        KeepSlow(slow);
+    }
+}
+
+}  // namespace upkeep::pg
