@@ -47,7 +47,7 @@ TEST(PercentileTest, WithinThreePercentOverEightDistributions) {
         StoreBlock store({.statements = 16, .text_bytes = 4096, .slow_statements = 1});
         StatementCache cache;
         std::vector<uint64_t> all;
-        for (int i = 0; i < 200000; ++i) {
+        for (int i = 0; i < 1'000'000; ++i) {
             Execution execution;
             execution.duration_ns = static_cast<uint64_t>(std::max(0.0, distributions[which]()));
             all.push_back(execution.duration_ns);
@@ -64,6 +64,46 @@ TEST(PercentileTest, WithinThreePercentOverEightDistributions) {
             EXPECT_GE(std::llround(got), all.front());
             EXPECT_LE(std::llround(got), all.back());
         }
+    }
+}
+
+/// Shares of one statement's durations, counted apart, give what one count of them all gives.
+TEST(PercentileTest, MergingIsExact) {
+    std::mt19937_64 random(7);
+    std::lognormal_distribution<double> lognormal(13, 3);
+    constexpr int kShares = 5;
+    StoreBlock whole({.statements = 16, .text_bytes = 4096, .slow_statements = 1});
+    StoreBlock shares({.statements = 64, .text_bytes = 4096, .slow_statements = 1});
+    StatementCache whole_cache;
+    StatementCache cache;
+    const auto record = [](Store& store, StatementCache& known, const StatementKey& key,
+                           const Execution& execution) {
+        if (!store.Record(known, key, execution)) {
+            store.RecordNew(known, key, {}, execution);
+        }
+    };
+    for (int i = 0; i < 100'000; ++i) {
+        Execution execution;
+        execution.duration_ns = static_cast<uint64_t>(lognormal(random));
+        execution.rows = static_cast<uint64_t>(i % 7);
+        record(*whole, whole_cache, KeyOf(1), execution);
+        record(*shares, cache, KeyOf(1 + i % kShares), execution);
+    }
+    const StatementSnapshot expected = whole->statements().Snapshots().front();
+    StatementSnapshot merged;
+    for (const StatementSnapshot& share : shares->statements().Snapshots()) {
+        merged.Merge(share);
+    }
+    EXPECT_EQ(merged.totals.calls, expected.totals.calls);
+    EXPECT_EQ(merged.totals.rows, expected.totals.rows);
+    EXPECT_EQ(merged.totals.total_ns, expected.totals.total_ns);
+    EXPECT_EQ(merged.totals.min_ns, expected.totals.min_ns);
+    EXPECT_EQ(merged.totals.max_ns, expected.totals.max_ns);
+    EXPECT_NEAR(merged.StddevNs(), expected.StddevNs(), expected.StddevNs() * 1e-9);
+    ASSERT_EQ(merged.buckets.size(), expected.buckets.size());
+    for (size_t i = 0; i < expected.buckets.size(); ++i) {
+        EXPECT_EQ(merged.buckets[i].bucket, expected.buckets[i].bucket);
+        EXPECT_EQ(merged.buckets[i].count, expected.buckets[i].count);
     }
 }
 
