@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench bench-cost clean
+	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench bench-sqlite bench-cost clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -85,6 +85,11 @@ asan:            ## core unit tests under ASan+UBSan, SQLite suite under ASan
 bench:           ## benches; results with their command go to bench/README.md
 	@cmake -S . -B build-bench -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
 	@$(MAKE) --no-print-directory -C build-bench -j$(JOBS) upkeep_bench && build-bench/upkeep_bench
+
+bench-sqlite: sqlite ## what capture costs an application with SQLite, as a ratio
+	@cmake -S . -B build-bench -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
+	@$(MAKE) --no-print-directory -C build-bench -j$(JOBS) upkeep_bench_sqlite
+	@build-bench/upkeep_bench_sqlite $(CURDIR)/$(BUILD)/upkeep.so
 
 bench-cost: pg   ## what capture costs a PostgreSQL backend, in instructions (valgrind, minutes)
 	@bash bench/capture_cost.sh

@@ -11,6 +11,7 @@
 
 #include "plan.h"
 #include "settings_state.h"
+#include "trace.h"
 #include "upkeep/base/text.h"
 
 namespace upkeep::sqlite {
@@ -233,6 +234,7 @@ Result<void> SaveCaptured(const std::string& database) {
     }
     const std::lock_guard lock(capture->io);
     const uint32_t id = capture->DatabaseId(database);
+    StoreAllBatches();
     if (!HoldsAny(*capture, id)) {
         return {};
     }
@@ -273,6 +275,7 @@ std::vector<capture::StatementView> ReadStatements(sqlite3* db) {
     }
     if (capture != nullptr) {
         const uint32_t id = capture->DatabaseId(database);
+        StoreAllBatches();
         for (capture::StatementSnapshot& counts : capture->store().statements().Snapshots()) {
             if (counts.key.database == id) {
                 merged.Add(Named(*capture, std::move(counts)));
@@ -342,6 +345,7 @@ void ResetCaptured(sqlite3* db) {
         }
     }
     if (capture != nullptr) {
+        StoreAllBatches();
         Taken taken(*capture, capture->DatabaseId(database));
         taken.has_arrived = true;  // nowhere
         capture->store().counters().Reset();

@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "capture_memory.h"
 #include "stmt.h"
+#include "trace.h"
 #include "upkeep/publish/metrics.h"
 #include "upkeep/publish/report.h"
 
@@ -56,6 +57,7 @@ std::optional<publish::CaptureFacts> Captured() {
     if (here == nullptr) {
         return std::nullopt;
     }
+    StoreAllBatches();
     return publish::CaptureFacts{here->store().Status(), here->limits(),
                                  here->store().counters().Snapshots()};
 }

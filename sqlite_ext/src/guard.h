@@ -21,7 +21,8 @@ namespace upkeep::sqlite {
 /// What ended a call, as plain data: filling it in a handler can neither throw nor allocate.
 struct Failure {
     int code = SQLITE_ERROR;
-    char text[2048] = "";
+    char text[2048];                   // the first byte only is set: callbacks make one each time
+    Failure() noexcept { *text = 0; }  // NOLINT(cppcoreguidelines-pro-type-member-init)
 };
 
 inline int ResultCode(Code code) {

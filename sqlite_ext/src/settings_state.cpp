@@ -12,9 +12,10 @@ namespace upkeep::sqlite {
 
 namespace {
 
+std::atomic<uint64_t> version{1};  // apart from the rest: asked for each statement
+
 struct State {
     std::mutex mutex;
-    std::atomic<uint64_t> version{1};
     std::map<std::string, std::string, std::less<>> changed;  // name -> value; others: default
 };
 
@@ -51,13 +52,13 @@ Result<std::string> ChangeSetting(std::string_view name, std::string_view value)
         State& state = TheState();
         const std::lock_guard lock(state.mutex);
         state.changed.insert_or_assign(std::string(name), parsed.value());
-        state.version.fetch_add(1, std::memory_order_release);
+        version.fetch_add(1, std::memory_order_release);
     }
     return parsed;
 }
 
 uint64_t SettingsVersion() {
-    return TheState().version.load(std::memory_order_acquire);
+    return version.load(std::memory_order_acquire);
 }
 
 }  // namespace upkeep::sqlite

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "trace.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -46,10 +48,39 @@ struct Pending {
     std::string normalized;
 };
 
-/// One connection's capture; used by its own thread only.
+/// Who works with a tracer's batches: its thread for the few additions of one execution, or a
+/// reader that empties them. A thread that finds a reader there counts in the store itself, so no
+/// statement ever waits; a reader waits for those few additions.
+class Hold {
+  public:
+    bool Try() { return !is_taken_.exchange(true, std::memory_order_acquire); }
+    void Wait() {
+        while (!Try()) {
+            std::this_thread::yield();
+        }
+    }
+    void Leave() { is_taken_.store(false, std::memory_order_release); }
+
+  private:
+    std::atomic<bool> is_taken_{false};
+};
+
+/// Waits for the hold, and leaves it whatever happens.
+class Holding {
+  public:
+    explicit Holding(Hold& hold) : hold_(hold) { hold_.Wait(); }
+    ~Holding() { hold_.Leave(); }
+    Holding(const Holding&) = delete;
+    Holding& operator=(const Holding&) = delete;
+
+  private:
+    Hold& hold_;
+};
+
+/// One connection's capture; used by its own thread only, but for what `hold` guards.
 struct Tracer {
     sqlite3* db = nullptr;
-    Capture* capture = nullptr;  // nullptr, or not this process's: not counting
+    std::atomic<Capture*> capture{nullptr};  // nullptr, or not this process's: not counting
     std::string file;
     uint32_t database = 0;
     std::string endpoint_name;
@@ -58,10 +89,15 @@ struct Tracer {
     bool is_registered = false;
     bool has_counted = false;
     int open = 0;               // executions begun and not ended, upkeep's too
-    int64_t wall_ahead_us = 0;  // of the steady clock, at the last end
+    int64_t wall_ahead_us = 0;  // of the steady clock
+    uint64_t wall_read_ns = 0;  // when that was found out
     std::shared_ptr<Connection> connection;
-    std::unordered_map<sqlite3_stmt*, TracedStatement> entries;
-    capture::StatementCache cache;
+    pthread_t thread = 0;  // of the last event
+    Hold hold;
+    std::unordered_map<sqlite3_stmt*, TracedStatement> entries;  // hold: insertions, batches
+    sqlite3_stmt* last_stmt = nullptr;                           // of the last event, and its entry
+    TracedStatement* last = nullptr;
+    capture::StatementCache cache;  // hold
     capture::TextCache text_cache;
     Pending pending;
 };
@@ -90,11 +126,44 @@ Tracer* FindTracer(sqlite3* db) {
 }
 
 int64_t ThisThread() {
-    static thread_local const int64_t id = syscall(SYS_gettid);
-    return id;
+    return syscall(SYS_gettid);
 }
 
-/// Entries of statements that are gone or do not run.
+Capture& CaptureOf(const Tracer& tracer) {
+    return *tracer.capture.load(std::memory_order_relaxed);
+}
+
+TracedStatement* Find(Tracer& tracer, sqlite3_stmt* stmt) {
+    if (tracer.last_stmt == stmt) {
+        return tracer.last;
+    }
+    const auto found = tracer.entries.find(stmt);
+    if (found == tracer.entries.end()) {
+        return nullptr;
+    }
+    tracer.last_stmt = stmt;
+    tracer.last = &found->second;
+    return tracer.last;
+}
+
+/// To be called under the tracer's hold.
+void StoreBatch(Tracer& tracer, TracedStatement& entry) {
+    if (!entry.batch.IsEmpty()) {
+        CaptureOf(tracer).store().RecordBatch(
+            tracer.cache, entry.batch_key, {.operation = entry.operation, .tables = entry.tables},
+            entry.batch);
+        entry.batch.Clear();
+    }
+}
+
+void StoreBatches(Tracer& tracer) {
+    const Holding holding(tracer.hold);
+    for (auto& [stmt, entry] : tracer.entries) {
+        StoreBatch(tracer, entry);
+    }
+}
+
+/// Entries of statements that are gone or do not run. Under the tracer's hold.
 void DropIdle(Tracer& tracer) {
     std::set<sqlite3_stmt*> running;
     for (sqlite3_stmt* stmt = sqlite3_next_stmt(tracer.db, nullptr); stmt != nullptr;
@@ -109,49 +178,80 @@ void DropIdle(Tracer& tracer) {
             continue;
         }
         tracer.open -= it->second.is_open ? 1 : 0;
+        StoreBatch(tracer, it->second);
         it = tracer.entries.erase(it);
     }
 }
 
-TracedStatement& EntryOf(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) {
-    const auto found = tracer.entries.find(stmt);
-    if (found != tracer.entries.end() && found->second.text.Is(sql)) {
-        return found->second;
-    }
-    if (found != tracer.entries.end() && found->second.is_open) {  // its end was not shown
-        --tracer.open;
-    }
-    if (found == tracer.entries.end() && tracer.entries.size() >= kMostEntries) {
-        DropIdle(tracer);
-    }
+TracedStatement& MakeEntry(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) {
     std::string normalized;
     TracedStatement made = Describe(stmt, sql, &normalized);
-    capture::TextTable& texts = tracer.capture->store().texts();
+    capture::TextTable& texts = CaptureOf(tracer).store().texts();
     if (!made.is_own && !texts.Knows(tracer.text_cache, tracer.database, made.fingerprint)) {
         texts.Keep(tracer.database, made.fingerprint, normalized);
     }
-    return tracer.entries.insert_or_assign(stmt, std::move(made)).first->second;
+    const Holding holding(tracer.hold);
+    const auto known = tracer.entries.find(stmt);
+    if (known != tracer.entries.end()) {
+        tracer.open -= known->second.is_open ? 1 : 0;  // its end was not shown
+        StoreBatch(tracer, known->second);
+    } else if (tracer.entries.size() >= kMostEntries) {
+        DropIdle(tracer);
+    }
+    TracedStatement& entry = tracer.entries.insert_or_assign(stmt, std::move(made)).first->second;
+    tracer.last_stmt = stmt;
+    tracer.last = &entry;
+    return entry;
+}
+
+TracedStatement& EntryOf(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) {
+    TracedStatement* known = Find(tracer, stmt);
+    return known != nullptr && known->text.Is(sql) ? *known : MakeEntry(tracer, stmt, sql);
 }
 
 uint32_t Status(sqlite3_stmt* stmt, int counter) {
     return static_cast<uint32_t>(sqlite3_stmt_status(stmt, counter, 0));  // wraps; never reset
 }
 
-void NoteEvent(Tracer& tracer, int64_t now_us) {
+StatementWork WorkOf(sqlite3_stmt* stmt, uint32_t runs) {
+    return {.runs = runs,
+            .scans = Status(stmt, SQLITE_STMTSTATUS_FULLSCAN_STEP),
+            .sorts = Status(stmt, SQLITE_STMTSTATUS_SORT),
+            .steps = Status(stmt, SQLITE_STMTSTATUS_VM_STEP),
+            .reprepares = Status(stmt, SQLITE_STMTSTATUS_REPREPARE)};
+}
+
+/// A transaction that nobody began explicitly lasts as long as its statements are open.
+int TransactionState(const Tracer& tracer, int autocommit) {
+    return autocommit != 0 && tracer.open == 0 ? SQLITE_TXN_NONE
+                                               : sqlite3_txn_state(tracer.db, nullptr);
+}
+
+void NoteBegin(Tracer& tracer, int64_t now_us) {
+    if (tracer.connection == nullptr) {
+        return;
+    }
+    ConnectionEvents& events = tracer.connection->events;
+    events.open_statements.store(tracer.open, std::memory_order_relaxed);
+    if (const pthread_t thread = pthread_self(); thread != tracer.thread) {
+        tracer.thread = thread;
+        events.thread.store(ThisThread(), std::memory_order_relaxed);
+    }
+    events.last_event_us.store(now_us, std::memory_order_relaxed);
+}
+
+void NoteEnd(const Tracer& tracer, int64_t now_us) {
     if (tracer.connection == nullptr) {
         return;
     }
     ConnectionEvents& events = tracer.connection->events;
     const int autocommit = sqlite3_get_autocommit(tracer.db);
-    if (autocommit != 0) {
-        events.transaction_us.store(0, std::memory_order_relaxed);
-    } else if (events.autocommit.load(std::memory_order_relaxed) != 0) {
-        events.transaction_us.store(now_us, std::memory_order_relaxed);
+    if (events.autocommit.load(std::memory_order_relaxed) != autocommit) {
+        events.autocommit.store(autocommit, std::memory_order_relaxed);
+        events.transaction_us.store(autocommit != 0 ? 0 : now_us, std::memory_order_relaxed);
     }
-    events.autocommit.store(autocommit, std::memory_order_relaxed);
-    events.txn_state.store(sqlite3_txn_state(tracer.db, nullptr), std::memory_order_relaxed);
+    events.txn_state.store(TransactionState(tracer, autocommit), std::memory_order_relaxed);
     events.open_statements.store(tracer.open, std::memory_order_relaxed);
-    events.thread.store(ThisThread(), std::memory_order_relaxed);
     events.last_event_us.store(now_us, std::memory_order_relaxed);
 }
 
@@ -163,13 +263,12 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
     // A statement inside another: its text comes with `--` before it, a trigger's under the
     // statement that fired it.
     const bool is_top_level = shown == sql;
-    const auto known = tracer.entries.find(stmt);
-    if (!is_top_level && known != tracer.entries.end() && known->second.is_open &&
-        known->second.is_top_level) {
-        known->second.ran_trigger = true;
+    if (TracedStatement* fires = is_top_level ? nullptr : Find(tracer, stmt);
+        fires != nullptr && fires->is_open && fires->is_top_level) {
+        fires->ran_trigger = true;
         return;
     }
-    if (!is_top_level && (tracer.capture->config().level != CaptureLevel::kAll ||
+    if (!is_top_level && (CaptureOf(tracer).config().level != CaptureLevel::kAll ||
                           strcmp(shown + std::min<size_t>(3, strlen(shown)), sql) != 0)) {
         return;
     }
@@ -182,16 +281,14 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
     entry.ran_trigger = false;
     entry.began_in_transaction = sqlite3_get_autocommit(tracer.db) == 0;
     entry.rows = 0;
-    entry.scans = Status(stmt, SQLITE_STMTSTATUS_FULLSCAN_STEP);
-    entry.sorts = Status(stmt, SQLITE_STMTSTATUS_SORT);
-    entry.steps = Status(stmt, SQLITE_STMTSTATUS_VM_STEP);
-    entry.reprepares = Status(stmt, SQLITE_STMTSTATUS_REPREPARE);
+    const uint32_t runs = Status(stmt, SQLITE_STMTSTATUS_RUN);
+    entry.before = runs != 0 && runs == entry.seen.runs ? entry.seen : WorkOf(stmt, runs);
     entry.began_ns = SteadyNs();
-    NoteEvent(tracer, static_cast<int64_t>(entry.began_ns / 1000) + tracer.wall_ahead_us);
+    NoteBegin(tracer, static_cast<int64_t>(entry.began_ns / 1000) + tracer.wall_ahead_us);
 }
 
 void KeepSlow(Tracer& tracer, sqlite3_stmt* stmt, const Ended& ended) {
-    const CaptureConfig& config = tracer.capture->config();
+    const CaptureConfig& config = CaptureOf(tracer).config();
     capture::SlowStatement slow;
     slow.fields.ended_us = ended.execution.ended_us;
     slow.fields.duration_ns = ended.execution.duration_ns;
@@ -207,13 +304,13 @@ void KeepSlow(Tracer& tracer, sqlite3_stmt* stmt, const Ended& ended) {
         slow.parameters = text != nullptr ? text : "";
         sqlite3_free(text);
     }
-    tracer.capture->store().slow().Add(slow);
+    CaptureOf(tracer).store().slow().Add(slow);
 }
 
 /// Counts it; `text()` gives the statement's, for a store that does not know it yet or any more.
 template <typename Text>
 void Count(Tracer& tracer, const Ended& ended, Text text) {
-    capture::Store& store = tracer.capture->store();
+    capture::Store& store = CaptureOf(tracer).store();
     tracer.has_counted = true;
     if (store.Record(tracer.cache, ended.key, ended.execution)) {
         return;
@@ -224,6 +321,23 @@ void Count(Tracer& tracer, const Ended& ended, Text text) {
     store.RecordNew(tracer.cache, ended.key,
                     {.operation = capture::OperationOf(normalized), .tables = tables},
                     ended.execution);
+}
+
+/// Adds to what the statement holds back. False: nothing is held back, the store is to be told:
+/// the statement may be new to it, or somebody is reading.
+bool CountInBatch(Tracer& tracer, TracedStatement& entry, const Ended& ended) {
+    const bool is_usual = entry.is_stored && !ended.execution.is_error && !ended.execution.is_slow;
+    entry.is_stored = !ended.execution.is_error;
+    if (!is_usual || !tracer.hold.Try()) {
+        return false;
+    }
+    if (!(entry.batch_key == ended.key) || !entry.batch.Add(ended.execution)) {
+        StoreBatch(tracer, entry);
+        entry.batch_key = ended.key;
+        entry.batch.Add(ended.execution);
+    }
+    tracer.hold.Leave();
+    return true;
 }
 
 std::string NormalizedText(sqlite3_stmt* stmt) {
@@ -244,14 +358,14 @@ void ResumePending(Tracer& tracer, sqlite3_stmt* stmt) {
     if (tracer.pending.stmt == nullptr) {
         return;
     }
-    const auto found = tracer.entries.find(stmt);
-    if (tracer.pending.stmt != stmt || found == tracer.entries.end() ||
-        Status(stmt, SQLITE_STMTSTATUS_REPREPARE) == found->second.reprepares) {
+    TracedStatement* found = Find(tracer, stmt);
+    if (tracer.pending.stmt != stmt || found == nullptr ||
+        Status(stmt, SQLITE_STMTSTATUS_REPREPARE) == found->before.reprepares) {
         CountPending(tracer);
         return;
     }
     tracer.pending.stmt = nullptr;
-    found->second.is_open = true;
+    found->is_open = true;
     ++tracer.open;
 }
 
@@ -268,15 +382,16 @@ uint64_t RowsOf(sqlite3* db, const TracedStatement& entry) {
 
 Ended Measure(const Tracer& tracer, sqlite3_stmt* stmt, const TracedStatement& entry,
               uint64_t now_ns, int64_t now_us) {
-    const CaptureConfig& config = tracer.capture->config();
+    const CaptureConfig& config = CaptureOf(tracer).config();
     Ended ended;
-    ended.failure = FailureOf(tracer.db, stmt, entry);
+    const bool cannot_have_failed = entry.kind == Kind::kOther && entry.rows > 0;
+    ended.failure = cannot_have_failed ? nullptr : FailureOf(tracer.db, stmt, entry);
     capture::Execution& execution = ended.execution;
     execution.ended_us = now_us;
     execution.duration_ns = now_ns - entry.began_ns;
     execution.rows = RowsOf(tracer.db, entry);
-    execution.full_scans = Status(stmt, SQLITE_STMTSTATUS_FULLSCAN_STEP) != entry.scans ? 1 : 0;
-    execution.sorts = Status(stmt, SQLITE_STMTSTATUS_SORT) - entry.sorts;
+    execution.full_scans = entry.seen.scans != entry.before.scans ? 1 : 0;
+    execution.sorts = entry.seen.sorts - entry.before.sorts;
     execution.is_error = ended.failure != nullptr;
     const int64_t slow_ns = config.slow_ns;
     execution.is_slow = slow_ns >= 0 && execution.duration_ns >= static_cast<uint64_t>(slow_ns);
@@ -288,31 +403,42 @@ Ended Measure(const Tracer& tracer, sqlite3_stmt* stmt, const TracedStatement& e
     return ended;
 }
 
+/// The time of day, from the steady clock; the other one is asked once a second.
+int64_t EndedUs(Tracer& tracer, uint64_t now_ns) {
+    if (now_ns - tracer.wall_read_ns > 1'000'000'000) {
+        tracer.wall_read_ns = now_ns;
+        tracer.wall_ahead_us = WallClockUs() - static_cast<int64_t>(now_ns / 1000);
+    }
+    return static_cast<int64_t>(now_ns / 1000) + tracer.wall_ahead_us;
+}
+
 void End(Tracer& tracer, sqlite3_stmt* stmt) {
     const uint64_t now_ns = SteadyNs();
-    const auto found = tracer.entries.find(stmt);
-    if (found == tracer.entries.end() || !found->second.is_open) {
+    TracedStatement* found = Find(tracer, stmt);
+    if (found == nullptr || !found->is_open) {
         return;
     }
-    TracedStatement& entry = found->second;
+    TracedStatement& entry = *found;
     entry.is_open = false;
+    entry.seen = WorkOf(stmt, entry.before.runs + 1);
     --tracer.open;
-    const int64_t ended_us = WallClockUs();
-    tracer.wall_ahead_us = ended_us - static_cast<int64_t>(now_ns / 1000);
-    NoteEvent(tracer, ended_us);
-    if (entry.is_own || tracer.capture->config().level == CaptureLevel::kNone) {
+    const int64_t ended_us = EndedUs(tracer, now_ns);
+    NoteEnd(tracer, ended_us);
+    if (entry.is_own || CaptureOf(tracer).config().level == CaptureLevel::kNone) {
         return;
     }
     const Ended ended = Measure(tracer, stmt, entry, now_ns, ended_us);
-    const bool may_start_again =
-        entry.rows == 0 && entry.kind != Kind::kBegin && entry.kind != Kind::kEnd &&
-        sqlite3_stmt_busy(stmt) == 0 && !ended.execution.is_slow &&
-        Status(stmt, SQLITE_STMTSTATUS_VM_STEP) - entry.steps <= kStepsOfAFalseStart;
+    const bool may_start_again = entry.rows == 0 && entry.kind != Kind::kBegin &&
+                                 entry.kind != Kind::kEnd && sqlite3_stmt_busy(stmt) == 0 &&
+                                 !ended.execution.is_slow &&
+                                 entry.seen.steps - entry.before.steps <= kStepsOfAFalseStart;
     if (may_start_again) {
         tracer.pending = {stmt, ended, NormalizedText(stmt)};
         return;
     }
-    Count(tracer, ended, [&] { return NormalizedText(stmt); });
+    if (!CountInBatch(tracer, entry, ended)) {
+        Count(tracer, ended, [&] { return NormalizedText(stmt); });
+    }
     if (ended.execution.is_slow) {
         KeepSlow(tracer, stmt, ended);
     }
@@ -324,23 +450,26 @@ int OnEvent(unsigned event, void* own, void* subject, void* detail) noexcept {
         return 0;
     }
     auto* stmt = static_cast<sqlite3_stmt*>(subject);
+    if (event == SQLITE_TRACE_ROW && tracer.last_stmt == stmt && tracer.pending.stmt == nullptr) {
+        ++tracer.last->rows;
+        return 0;
+    }
     const auto body = [&] {
-        tracer.capture->Refresh();
         ResumePending(tracer, stmt);
         if (event == SQLITE_TRACE_STMT) {
+            CaptureOf(tracer).Refresh();
             Begin(tracer, stmt, static_cast<const char*>(detail));
         } else if (event == SQLITE_TRACE_PROFILE) {
             End(tracer, stmt);
         } else if (event == SQLITE_TRACE_ROW) {
-            const auto found = tracer.entries.find(stmt);
-            if (found != tracer.entries.end()) {
-                ++found->second.rows;
+            if (TracedStatement* found = Find(tracer, stmt)) {
+                ++found->rows;
             }
         }
     };
     Failure failure;
     if (!Guarded(&failure, body)) {
-        tracer.capture->store().CountHostError();  // capturing is ours, the statement the user's
+        CaptureOf(tracer).store().CountHostError();  // capturing is ours, the statement the user's
     }
     return 0;
 }
@@ -366,6 +495,7 @@ void Closed(void* own) {
             tracer->capture != TheCapture()) {
             return;
         }
+        StoreBatches(*tracer);
         CountPending(*tracer);
         if (tracer->has_counted) {
             SaveAtClose(tracer->file);
@@ -397,21 +527,29 @@ Tracer& TracerOf(sqlite3* db) {
     return *made;
 }
 
+void ForgetEntries(Tracer& tracer) {
+    const Holding holding(tracer.hold);
+    tracer.entries.clear();
+    tracer.last_stmt = nullptr;
+    tracer.open = 0;
+}
+
 void Attach(sqlite3* db) {
     Capture& capture = MakeCapture();
     capture.Refresh();
     Tracer& tracer = TracerOf(db);
     if (tracer.capture != &capture) {  // new, or inherited by a fork
+        tracer.hold.Leave();           // one that the child inherited nobody would leave
         tracer.capture = &capture;
         tracer.cache = {};
         tracer.text_cache = {};
-        tracer.entries.clear();
+        ForgetEntries(tracer);
         tracer.pending = {};
-        tracer.open = 0;
         tracer.database = capture.DatabaseId(tracer.file);
         tracer.endpoint = capture.store().endpoints().IdOf(tracer.endpoint_name);
         tracer.wall_ahead_us = WallClockUs() - static_cast<int64_t>(SteadyNs() / 1000);
         tracer.connection = RegisterConnection(db);
+        tracer.thread = 0;
     }
     const int code = sqlite3_trace_v2(db, kEvents, OnEvent, &tracer);
     if (code != SQLITE_OK) {
@@ -451,17 +589,29 @@ void StopCapture(sqlite3* db) {
     if (StateOfCapture(db) == CaptureState::kOn) {  // else the slot is another's
         sqlite3_trace_v2(db, 0, nullptr, nullptr);
     }
-    CountPending(*tracer);
+    if (tracer->capture == TheCapture()) {  // else a fork left it: the parent counts
+        StoreBatches(*tracer);
+        CountPending(*tracer);
+    }
     tracer->is_on = false;
-    tracer->entries.clear();
-    tracer->open = 0;
+    ForgetEntries(*tracer);
+}
+
+void StoreAllBatches() {
+    Tracers& tracers = TheTracers();
+    const std::lock_guard lock(tracers.mutex);
+    for (const auto& [db, tracer] : tracers.by_connection) {
+        if (tracer->capture != nullptr && tracer->capture == TheCapture()) {
+            StoreBatches(*tracer);
+        }
+    }
 }
 
 void SetEndpoint(sqlite3* db, const std::string& endpoint) {
     Tracer& tracer = TracerOf(db);
     tracer.endpoint_name = endpoint;
     if (tracer.capture != nullptr && tracer.capture == TheCapture()) {
-        tracer.endpoint = tracer.capture->store().endpoints().IdOf(endpoint);
+        tracer.endpoint = CaptureOf(tracer).store().endpoints().IdOf(endpoint);
     }
 }
 

@@ -2,7 +2,7 @@
 //
 //   STMT     ──▶ find or make the entry of the sqlite3_stmt, note clock and counters
 //   ROW      ──▶ count
-//   PROFILE  ──▶ difference ──▶ Store::Record (a private probe and atomic adds, no lock)
+//   PROFILE  ──▶ difference ──▶ the statement's batch ──▶ Store (when it is full or somebody reads)
 //   close    ──▶ the destructor of a function that we register: save, forget
 //
 // A callback never runs SQL, never writes a file, and no failure of ours reaches the statement.
@@ -21,6 +21,10 @@ namespace upkeep::sqlite {
 void StartCapture(sqlite3* db);
 /// Ends both; other connections that are captured go on.
 void StopCapture(sqlite3* db);
+
+/// Brings what connections have counted and not stored yet into the store; for readers. Waits for
+/// the few additions of an execution that ends just now.
+void StoreAllBatches();
 
 /// The endpoint of this connection's following statements; empty: the setting's. Throws Error.
 void SetEndpoint(sqlite3* db, const std::string& endpoint);

@@ -72,13 +72,9 @@ TextMark::TextMark(std::string_view text) : bytes_(text.size()) {
     }
 }
 
-bool TextMark::Is(const char* text) const {
+bool TextMark::IsLong(const char* text) const {
     const std::string_view other(text);
-    if (other.size() != bytes_) {
-        return false;
-    }
-    return bytes_ <= kWhole ? text_ == other
-                            : Hash(other, 1) == hashes_[0] && Hash(other, 2) == hashes_[1];
+    return other.size() == bytes_ && Hash(other, 1) == hashes_[0] && Hash(other, 2) == hashes_[1];
 }
 
 TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* normalized) {
@@ -90,6 +86,7 @@ TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* 
     made.kind = KindOf(*normalized);
     made.is_own = HasWord(*normalized, "upkeep_", /*as_prefix=*/true) ||
                   HasWord(*normalized, "_upkeep_", /*as_prefix=*/true);
+    made.tables = capture::TablesOf(*normalized);
     made.has_columns = sqlite3_column_count(stmt) > 0;
     return made;
 }

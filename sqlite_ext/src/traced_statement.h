@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "sqlite_api.h"
+#include "upkeep/capture/execution_batch.h"
 #include "upkeep/capture/statement_table.h"
 
 namespace upkeep::sqlite {
@@ -24,13 +26,27 @@ class TextMark {
   public:
     TextMark() = default;
     explicit TextMark(std::string_view text);
-    bool Is(const char* text) const;
+    bool Is(const char* text) const {
+        return bytes_ <= kWhole ? strcmp(text_.c_str(), text) == 0 : IsLong(text);
+    }
 
   private:
+    bool IsLong(const char* text) const;
+
     static constexpr size_t kWhole = 4096;
     std::string text_;
     size_t bytes_ = 0;
     uint64_t hashes_[2] = {};
+};
+
+/// Counters of a prepared statement. They belong to the application, so nobody resets them here;
+/// they are 32 bits wide and wrap.
+struct StatementWork {
+    uint32_t runs = 0;
+    uint32_t scans = 0;
+    uint32_t sorts = 0;
+    uint32_t steps = 0;
+    uint32_t reprepares = 0;
 };
 
 struct TracedStatement {
@@ -40,18 +56,23 @@ struct TracedStatement {
     Kind kind = Kind::kOther;
     bool is_own = false;  // names something of upkeep's: not captured
     bool has_columns = false;
+    std::string tables;  // as in StatementInfo, for a store that forgets the statement
 
     // While it runs.
     bool is_open = false;
+    bool is_stored = false;  // an execution of it is in the store, as it was last seen
     bool is_top_level = true;
     bool ran_trigger = false;
     bool began_in_transaction = false;
     uint64_t began_ns = 0;
     uint64_t rows = 0;
-    uint32_t scans = 0;
-    uint32_t sorts = 0;
-    uint32_t steps = 0;
-    uint32_t reprepares = 0;
+    StatementWork before;  // counters of the statement when it began
+
+    StatementWork seen;  // the same at its last end; they stand still until it runs again
+
+    // Counted and not yet in the store; under Tracer's hold.
+    capture::StatementKey batch_key;
+    capture::ExecutionBatch batch;
 };
 
 /// The entry of a statement not met before. `normalized` is for whoever keeps its text.

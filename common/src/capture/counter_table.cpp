@@ -70,13 +70,22 @@ void CounterTable::Add(uint32_t row, const Execution& execution) {
         return;
     }
     CounterRecord& record = records_[row];
-    size_t bucket = 0;
-    while (bucket < kCounterBounds.size() && execution.duration_ns > kCounterBounds[bucket]) {
-        ++bucket;
-    }
-    Bump(record.buckets[bucket], 1);
+    Bump(record.buckets[CounterBoundOf(execution.duration_ns)], 1);
     Bump(record.total_ns, execution.duration_ns);
     Bump(record.rows, execution.rows);
+}
+
+void CounterTable::AddMany(uint32_t row, const StatementTotals& totals,
+                           const CounterBounds& bounds) {
+    if (row >= kReserved + header_->capacity) {
+        return;
+    }
+    CounterRecord& record = records_[row];
+    for (size_t bound = 0; bound < bounds.size(); ++bound) {
+        Bump(record.buckets[bound], bounds[bound]);
+    }
+    Bump(record.total_ns, totals.total_ns);
+    Bump(record.rows, totals.rows);
 }
 
 std::vector<CounterSnapshot> CounterTable::Snapshots() const {

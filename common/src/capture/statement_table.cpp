@@ -129,19 +129,29 @@ void StatementTable::Add(SlotRef pinned, const Execution& execution) {
     std::atomic_ref<uint64_t>(totals.calls).fetch_add(1, std::memory_order_release);
 }
 
-void StatementTable::AddSnapshot(SlotRef pinned, const StatementSnapshot& snapshot) {
+void StatementTable::AddTotals(SlotRef pinned, const StatementTotals& counted,
+                               std::span<const BucketCount> buckets) {
     StatementRecord& record = At(pinned.record);
     StatementTotals& totals = record.totals;
+    if (counted.last_seen_us > Get(totals.last_seen_us)) {
+        Put(totals.last_seen_us, counted.last_seen_us);
+    }
     for (const auto sum : kSums) {
-        Bump(totals.*sum, snapshot.totals.*sum);
+        if (sum != &StatementTotals::calls) {
+            Bump(totals.*sum, counted.*sum);
+        }
     }
-    Lower(totals.min_ns, snapshot.totals.min_ns);
-    Raise(totals.max_ns, snapshot.totals.max_ns);
+    Lower(totals.min_ns, counted.min_ns);
+    Raise(totals.max_ns, counted.max_ns);
     std::atomic_ref<double>(totals.squares_ns2)
-        .fetch_add(MoveShift(snapshot.totals, totals.shift_ns), std::memory_order_relaxed);
-    for (const BucketCount& entry : snapshot.buckets) {
-        AddDuration(record, entry.bucket, entry.count);
+        .fetch_add(MoveShift(counted, totals.shift_ns), std::memory_order_relaxed);
+    for (const BucketCount& entry : buckets) {
+        if (entry.count != 0) {
+            AddDuration(record, entry.bucket, entry.count);
+        }
     }
+    // Last, as in Add.
+    std::atomic_ref<uint64_t>(totals.calls).fetch_add(counted.calls, std::memory_order_release);
 }
 
 void StatementTable::AddDuration(StatementRecord& record, uint32_t bucket, uint64_t count) {

@@ -106,9 +106,7 @@ bool Store::Record(StatementCache& cache, const StatementKey& key, const Executi
 
 void Store::RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
                       const Execution& execution) {
-    const std::string_view first_table = info.tables.substr(0, info.tables.find('\n'));
-    info.counter_ok = counters_.RowOf(info.operation, first_table, false);
-    info.counter_failed = counters_.RowOf(info.operation, first_table, true);
+    FillCounters(&info);
     counters_.Add(execution.is_error ? info.counter_failed : info.counter_ok, execution);
     const SlotRef claimed = statements_.ClaimStatement(cache, key, info, execution);
     if (!claimed) {
@@ -116,6 +114,28 @@ void Store::RecordNew(StatementCache& cache, const StatementKey& key, StatementI
     }
     statements_.Add(claimed, execution);
     statements_.Unpin(claimed);
+}
+
+void Store::FillCounters(StatementInfo* info) {
+    const std::string_view first_table = info->tables.substr(0, info->tables.find('\n'));
+    info->counter_ok = counters_.RowOf(info->operation, first_table, false);
+    info->counter_failed = counters_.RowOf(info->operation, first_table, true);
+}
+
+void Store::RecordBatch(StatementCache& cache, const StatementKey& key, StatementInfo info,
+                        const ExecutionBatch& batch) {
+    SlotRef pinned = statements_.FindStatement(cache, key);
+    if (pinned) {
+        info.counter_ok = statements_.At(pinned.record).counter_ok;
+    } else {
+        FillCounters(&info);
+        pinned = statements_.ClaimStatement(cache, key, info, batch.First());
+    }
+    counters_.AddMany(info.counter_ok, batch.totals(), batch.bounds());
+    if (pinned) {
+        statements_.AddTotals(pinned, batch.totals(), batch.buckets());
+        statements_.Unpin(pinned);
+    }
 }
 
 bool Store::AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t ns) {
@@ -131,9 +151,7 @@ bool Store::AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t
 void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
     StatementCache cache;
     StatementInfo info{.operation = snapshot.operation, .tables = snapshot.tables};
-    const std::string_view first_table = info.tables.substr(0, info.tables.find('\n'));
-    info.counter_ok = counters_.RowOf(info.operation, first_table, false);
-    info.counter_failed = counters_.RowOf(info.operation, first_table, true);
+    FillCounters(&info);
     const Execution first{.duration_ns = snapshot.totals.calls == 0
                                              ? 0
                                              : snapshot.totals.total_ns / snapshot.totals.calls,

@@ -17,6 +17,16 @@ inline constexpr std::array<uint64_t, 15> kCounterBounds = {
     10'000'000,  25'000'000,    50'000'000,    100'000'000,   250'000'000,
     500'000'000, 1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
 
+/// Executions by the smallest bound that is not below their duration; the last: above all.
+using CounterBounds = std::array<uint64_t, kCounterBounds.size() + 1>;
+inline size_t CounterBoundOf(uint64_t ns) {
+    size_t bound = 0;
+    while (bound < kCounterBounds.size() && ns > kCounterBounds[bound]) {
+        ++bound;
+    }
+    return bound;
+}
+
 struct CounterRecord {
     uint64_t word = 0;  // hash with its lowest bit 0, | 1 once it can be read; 0: empty
     uint64_t total_ns = 0;
@@ -55,6 +65,7 @@ class CounterTable {
     /// Row of these labels; always one, in the end that of (operation, `other`, status).
     uint32_t RowOf(Operation operation, std::string_view table, bool failed);
     void Add(uint32_t row, const Execution& execution);
+    void AddMany(uint32_t row, const StatementTotals& totals, const CounterBounds& bounds);
     std::vector<CounterSnapshot> Snapshots() const;
     /// All counters to zero; rows stay.
     void Reset();

@@ -154,7 +154,12 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
     /// Adds one execution to a pinned record.
     void Add(SlotRef pinned, const Execution& execution);
     /// Adds what another process or an earlier life of the server counted.
-    void AddSnapshot(SlotRef pinned, const StatementSnapshot& snapshot);
+    void AddSnapshot(SlotRef pinned, const StatementSnapshot& snapshot) {
+        AddTotals(pinned, snapshot.totals, snapshot.buckets);
+    }
+    /// Adds what was counted elsewhere; buckets in any order.
+    void AddTotals(SlotRef pinned, const StatementTotals& counted,
+                   std::span<const BucketCount> buckets);
 
     /// Every statement, duplicates merged, in no order.
     std::vector<StatementSnapshot> Snapshots();

@@ -16,6 +16,7 @@
 
 #include "upkeep/capture/counter_table.h"
 #include "upkeep/capture/endpoint_names.h"
+#include "upkeep/capture/execution_batch.h"
 #include "upkeep/capture/slow_ring.h"
 #include "upkeep/capture/statement_table.h"
 #include "upkeep/capture/text_table.h"
@@ -72,6 +73,10 @@ class Store {
 
     /// Adds an execution of a known statement. False: it is not known; nothing was counted.
     bool Record(StatementCache& cache, const StatementKey& key, const Execution& execution);
+    /// Adds several executions of a statement that was known when they began to be added up; where
+    /// it was evicted since, it is claimed again from `info` (as in RecordNew).
+    void RecordBatch(StatementCache& cache, const StatementKey& key, StatementInfo info,
+                     const ExecutionBatch& batch);
     /// Adds an execution of a statement that may be new. `counter` fields of `info` are filled
     /// here.
     void RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
@@ -94,6 +99,8 @@ class Store {
     void CountHostError() { Bump(header_->host_errors, 1); }
 
   private:
+    void FillCounters(StatementInfo* info);
+
     StoreHeader* header_;
     StatementTable statements_;
     TextTable texts_;
