@@ -86,7 +86,10 @@ class Store {
     /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.
     void Restore(const StatementSnapshot& snapshot, std::string_view text);
 
-    /// Statements, slow statements, texts and counters start anew; endpoints keep their ids.
+    /// Every statement, in no order: one per key, where endpoints of one name are one.
+    std::vector<StatementSnapshot> Statements();
+
+    /// Statements, slow statements, texts, counters and names of endpoints start anew.
     void Reset(int64_t now_us);
 
     TextTable& texts() { return texts_; }
