@@ -100,7 +100,7 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
     Store& store = *SharedStore();
     Catalog catalog;
     std::vector<capture::StatementView> views;
-    for (capture::StatementSnapshot& snapshot : store.statements().Snapshots()) {
+    for (capture::StatementSnapshot& snapshot : store.Statements()) {
         const capture::StatementKey key = snapshot.key;
         if (this_database && key.database != MyDatabaseId) {
             continue;

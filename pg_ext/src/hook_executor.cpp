@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_executor.h"
 
+#include "endpoint.h"
 #include "hook_plan.h"
 #include "hook_state.h"
 #include "statement_facts.h"
@@ -26,6 +27,11 @@ bool IsCapturedQuery(const QueryDesc* query, int level) {
     return query->plannedstmt->queryId != 0 && IsCaptured(level);
 }
 
+SourcePlace PlaceOf(const QueryDesc* query) {
+    const PlannedStmt* planned = query->plannedstmt;
+    return {query->sourceText, planned->stmt_location, planned->stmt_len};
+}
+
 /// Time so far of a query that failed in the middle.
 uint64_t UnfinishedNs(const QueryDesc* query) {
     const Instrumentation* total = query->totaltime;
@@ -44,7 +50,7 @@ uint64_t UnfinishedNs(const QueryDesc* query) {
 void CountFailedQuery(const QueryDesc* query, const Place& place) {
     if (IsCapturedQuery(query, place.level)) {
         CountFailure(query->plannedstmt->queryId, OperationOf(query->operation), place,
-                     UnfinishedNs(query));
+                     UnfinishedNs(query), EndpointOf(PlaceOf(query), place.level));
     }
 }
 
@@ -52,6 +58,7 @@ void CountFailedQuery(const QueryDesc* query, const Place& place) {
 template <typename Call>
 [[gnu::noinline]] void RunOneDown(const QueryDesc* query, Call call) {
     const Place here = Here();
+    EnterStatement(PlaceOf(query), here.level);
     ++nesting;
     PG_TRY();
     { call(); }
@@ -124,7 +131,8 @@ void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& e
 void CountQuery(QueryDesc* query) {
     InstrEndLoop(query->totaltime);
     const PlannedStmt* planned = query->plannedstmt;
-    const StatementKey key = KeyFor(planned->queryId, nesting == 0, GetUserId());
+    const StatementKey key =
+        KeyFor(planned->queryId, nesting == 0, GetUserId(), EndpointOf(PlaceOf(query), nesting));
     const PlanShape shape = ShapeOf(planned);
     Execution execution;
     execution.duration_ns = Nanoseconds(query->totaltime->total);

@@ -3,6 +3,7 @@
 #include "hook_plan.h"
 
 #include "compat.h"
+#include "endpoint.h"
 #include "hook_state.h"
 #include "statement_facts.h"
 
@@ -68,6 +69,8 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     const uint64_t fingerprint = parse->queryId;
     const capture::Operation operation = OperationOf(parse->commandType);
     const Place here = Here();
+    const SourcePlace place = {text, parse->stmt_location, parse->stmt_len};
+    EnterStatement(place, here.level);
     PlannedStmt* volatile result = nullptr;
     instr_time start;
     INSTR_TIME_SET_CURRENT(start);
@@ -77,7 +80,7 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     PG_CATCH();
     {
         nesting = here.level;
-        CountFailure(fingerprint, operation, here, 0);
+        CountFailure(fingerprint, operation, here, 0, EndpointOf(place, here.level));
         PG_RE_THROW();
     }
     PG_END_TRY();
@@ -85,7 +88,7 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     instr_time took;
     INSTR_TIME_SET_CURRENT(took);
     INSTR_TIME_SUBTRACT(took, start);
-    CountPlanning(KeyFor(fingerprint, here.level == 0, here.user),
+    CountPlanning(KeyFor(fingerprint, here.level == 0, here.user, EndpointOf(place, here.level)),
                   Nanoseconds(INSTR_TIME_GET_DOUBLE(took)));
     return result;
 }

@@ -94,8 +94,8 @@ SlowInput SlowOf(const StatementKey& key, const Execution& execution) {
 }
 
 void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
-                  uint64_t ns) {
-    const StatementKey key = KeyFor(fingerprint, place.level == 0, place.user);
+                  uint64_t ns, uint32_t endpoint) {
+    const StatementKey key = KeyFor(fingerprint, place.level == 0, place.user, endpoint);
     Execution execution;
     execution.duration_ns = ns;
     execution.is_error = true;

@@ -42,8 +42,8 @@ void SetUsage(capture::Execution* execution, const BufferUsage& buffers, const W
 SlowInput SlowOf(const capture::StatementKey& key, const capture::Execution& execution);
 
 /// In a handler: counts the error that is under way. Calls nothing of the server but the error's
-/// code.
+/// code. `endpoint`: see endpoint.h.
 void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
-                  uint64_t ns);
+                  uint64_t ns, uint32_t endpoint);
 
 }  // namespace upkeep::pg

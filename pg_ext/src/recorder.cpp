@@ -38,17 +38,6 @@ struct PlanningTime {
 };
 PlanningTime pending_planning;  // of a statement that was not known when it was planned
 
-uint32_t EndpointId() {
-    static uint32_t known_changes = UINT32_MAX;
-    static uint32_t id = capture::EndpointNames::kNone;
-    if (known_changes != settings.endpoint_changes) {
-        id = settings.endpoint == nullptr ? capture::EndpointNames::kNone
-                                          : SharedStore()->endpoints().IdOf(settings.endpoint);
-        known_changes = settings.endpoint_changes;
-    }
-    return id;
-}
-
 capture::MaskOptions Options(int highest_parameter) {
     return {.dialect = capture::SqlDialect::kPostgres,
             .backslash = !standard_conforming_strings,
@@ -94,11 +83,11 @@ std::string TextOrEmpty(const char* text) {
 
 }  // namespace
 
-StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user) noexcept {
+StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user, uint32_t endpoint) noexcept {
     return {.fingerprint = static_cast<int64_t>(fingerprint),
             .database = MyDatabaseId,
             .user = user,
-            .endpoint = Safely([] { return EndpointId(); }),
+            .endpoint = endpoint,
             .top_level = top_level ? 1U : 0U};
 }
 
