@@ -180,6 +180,7 @@ std::string CaptureReason() {
     };
     add(status.evictions, "statements gave way to others (upkeep.max_statements)");
     add(status.texts_not_kept, "texts found no room (upkeep.text_memory)");
+    add(status.endpoints_refused, "times an endpoint found no room and was taken for other");
     add(status.missed, "executions were not counted");
     add(status.pages_missed, "durations are missing from percentiles");
     add(status.host_errors, "failures of our own");

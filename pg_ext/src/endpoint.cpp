@@ -54,7 +54,7 @@ uint32_t EndpointOfSetting() noexcept {
     return id;
 }
 
-uint32_t EndpointOf(const SourcePlace& place, int level) noexcept {
+uint32_t FindEndpointOf(const SourcePlace& place, int level) noexcept {
     const uint32_t by_setting = EndpointOfSetting();
     if (by_setting != EndpointNames::kNone) {
         return by_setting;

@@ -58,7 +58,6 @@ void CountFailedQuery(const QueryDesc* query, const Place& place) {
 template <typename Call>
 [[gnu::noinline]] void RunOneDown(const QueryDesc* query, Call call) {
     const Place here = Here();
-    EnterStatement(PlaceOf(query), here.level);
     ++nesting;
     PG_TRY();
     { call(); }
@@ -72,12 +71,19 @@ template <typename Call>
     nesting = here.level;
 }
 
+[[gnu::noinline]] void EnterQuery(const QueryDesc* query) {
+    EnterStatement(PlaceOf(query), nesting);
+}
+
 /// With capture off there is no level to keep.
 template <typename Call>
 [[gnu::always_inline]] inline void RunInside(const QueryDesc* query, Call call) {
     if (settings.capture == kCaptureNone) {
         call();
     } else {
+        if (settings.capture == kCaptureAll) {
+            EnterQuery(query);
+        }
         RunOneDown(query, call);
     }
 }

@@ -74,8 +74,8 @@ void KeepUtilityText(const UtilityFrame& frame, Oid user) {
 /// The one at the beginning: COMMIT ends what SET LOCAL told, and belongs to it. But who sets
 /// another begins with that.
 uint32_t EndpointAtEnd(const UtilityFrame& frame) {
-    const bool is_set_anew = frame.endpoint_changes != settings.endpoint_changes &&
-                             settings.endpoint != nullptr && settings.endpoint[0] != '\0';
+    const bool is_set_anew =
+        frame.endpoint_changes != settings.endpoint_changes && settings.has_endpoint;
     return is_set_anew ? EndpointOfSetting() : frame.endpoint;
 }
 

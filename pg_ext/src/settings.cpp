@@ -15,6 +15,7 @@ Settings settings = {
     .capture_parameters = false,
     .n_plus_one_threshold = 5,
     .endpoint = nullptr,
+    .has_endpoint = false,
     .endpoint_changes = 0,
     .save = true,
     .reaper = false,
@@ -44,7 +45,8 @@ void CaptureChanged(int level, void*) {
     }
 }
 
-void EndpointChanged(const char*, void*) {
+void EndpointChanged(const char* name, void*) {
+    settings.has_endpoint = name != nullptr && name[0] != '\0';
     ++settings.endpoint_changes;
 }
 

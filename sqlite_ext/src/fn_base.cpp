@@ -35,6 +35,13 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
             facts->capture_advice = facts->can_capture ? "" : "SELECT upkeep_set('capture', 'top')";
             break;
     }
+    Capture* capture = TheCapture();
+    if (const uint64_t refused =
+            capture == nullptr ? 0 : capture->store().Status().endpoints_refused;
+        refused != 0) {
+        facts->capture_reason += "; " + std::to_string(refused) +
+                                 " times an endpoint found no room and was taken for other";
+    }
     const std::string file = MainFile(db);
     if (file.empty()) {
         facts->capture_reason += "; in memory: kept until the process ends";

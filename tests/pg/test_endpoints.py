@@ -201,6 +201,8 @@ class EndpointsTest(Asks):
         self.assertEqual(sum(calls.values()), 100000)
         self.assertGreaterEqual(calls["other"], 99000)
         self.assertEqual(self.value(ask), before)
+        self.assertIn("times an endpoint found no room", self.value(
+            "SELECT reason FROM upkeep.capabilities WHERE feature = 'statement_capture'"))
         for _ in range(1000):
             self.run_here(f"SELECT 1 AS j {ROUTE}")
         calls = self.of("AS j")

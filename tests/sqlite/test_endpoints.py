@@ -127,8 +127,11 @@ class EndpointsTest(Captures):
             db.execute("SELECT upkeep_save()").fetchall()
             print([grown < 8 << 20, len(many), many["other"], sum(many.values()), after["/users/:id"] > 500,
                    sum(after.values()), endpoints() == after])
+            print(db.execute("SELECT reason FROM upkeep_capabilities WHERE feature = 'statement_capture'").fetchone()[0])
         """)
-        self.assertEqual(out.strip(), str([True, 1001, count - 1000, count, True, count + 1000, True]))
+        figures, reason = out.strip().splitlines()
+        self.assertEqual(figures, str([True, 1001, count - 1000, count, True, count + 1000, True]))
+        self.assertRegex(reason, r"\d+ times an endpoint found no room")
 
     def test_the_state_file_keeps_names(self):
         self.rows(OF_ROUTE.format(1))

@@ -19,7 +19,7 @@ constexpr uint64_t kStampMask = (uint64_t{1} << 24) - 1;
 
 auto Is(uint64_t hash, std::string_view name) {
     return [=](const EndpointRecord& record) {
-        return record.name_hash == hash && record.name.Is(name);
+        return record.head.hash == hash && record.name.Is(name);
     };
 }
 
@@ -70,7 +70,6 @@ uint32_t EndpointNames::IdOf(std::string_view name) {
     bool is_new = false;
     if (!found && (HasFree() || Admits(hash))) {
         found = FindOrClaim(hash, Is(hash, kept.view()), [&](EndpointRecord& record) {
-            record.name_hash = hash;
             record.name.Write(kept.view());
             Put(record.touches, 0);
             is_new = true;

@@ -30,7 +30,6 @@ inline constexpr std::string_view kOtherName = "other";
 struct EndpointRecord {
     SlotHead head;
     uint64_t touches = 0;
-    uint64_t name_hash = 0;
     SharedText<kMostEndpointBytes> name;
 };
 static_assert(std::is_trivially_copyable_v<EndpointRecord>);
