@@ -128,15 +128,12 @@ std::string EndpointNames::NameOf(uint32_t id) {
     if (!PinExact(ref)) {
         return std::string(kOtherName);
     }
-    std::string name;
-    try {
-        name = At(ref.record).name.Read();
-    } catch (...) {
-        Unpin(ref);
-        throw;
-    }
-    Unpin(ref);
-    return name;
+    struct Unpinner {  // also if the copy runs out of memory
+        EndpointNames* names;
+        SlotRef pinned;
+        ~Unpinner() { names->Unpin(pinned); }
+    } unpin{this, ref};
+    return At(ref.record).name.Read();
 }
 
 void MergeEndpoints(EndpointNames& names, std::vector<StatementSnapshot>* statements) {
