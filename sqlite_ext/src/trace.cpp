@@ -291,7 +291,7 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
     }
     entry.is_open = true;
     entry.is_top_level = is_top_level;
-    if (is_top_level && tracer.capture->config().level == CaptureLevel::kAll) {
+    if (is_top_level && CaptureOf(tracer).config().level == CaptureLevel::kAll) {
         tracer.client_endpoint = EndpointOf(tracer, entry);
     }
     entry.ran_trigger = false;
