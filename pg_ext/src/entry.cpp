@@ -15,8 +15,13 @@ void _PG_init(void) {
     upkeep::pg::RememberTier();
     upkeep::pg::RegisterSettings();
     upkeep::pg::InstallPlannerHooks();
-    if (process_shared_preload_libraries_in_progress) {
+    using Loaded = upkeep::HostFacts::Loaded;
+    const Loaded tier = upkeep::pg::Tier();
+    if (tier == Loaded::kPreloaded) {
         upkeep::pg::RequestSharedMemory();
+        upkeep::pg::InstallCaptureHooks();
+    } else if (tier == Loaded::kLoaded) {
+        upkeep::pg::MakePrivateStore();
         upkeep::pg::InstallCaptureHooks();
     }
 }
