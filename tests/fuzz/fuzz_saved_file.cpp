@@ -16,7 +16,7 @@ namespace {
 using namespace upkeep::capture;  // NOLINT: one file, one target
 
 constexpr StoreLimits kLimits = {
-    .statements = 24, .text_bytes = 8 * 1024, .slow_statements = 4, .endpoints = 4, .counters = 4};
+    .statements = 8, .text_bytes = 2048, .slow_statements = 1, .endpoints = 2, .counters = 2};
 
 class Block {
   public:
