@@ -12,16 +12,18 @@ PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
+    using Loaded = upkeep::HostFacts::Loaded;
     upkeep::pg::RememberTier();
+    const Loaded tier = upkeep::pg::Tier();
+    if (tier == Loaded::kLoaded) {
+        upkeep::pg::MakePrivateStore();  // first: it may fail, and settings are defined but once
+    }
     upkeep::pg::RegisterSettings();
     upkeep::pg::InstallPlannerHooks();
-    using Loaded = upkeep::HostFacts::Loaded;
-    const Loaded tier = upkeep::pg::Tier();
     if (tier == Loaded::kPreloaded) {
         upkeep::pg::RequestSharedMemory();
-        upkeep::pg::InstallCaptureHooks();
-    } else if (tier == Loaded::kLoaded) {
-        upkeep::pg::MakePrivateStore();
+    }
+    if (tier != Loaded::kCreated) {
         upkeep::pg::InstallCaptureHooks();
     }
 }
