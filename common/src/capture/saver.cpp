@@ -96,15 +96,21 @@ std::string Saver::Next() {
         ++step_;
         return SavedHeader();
     }
-    using Writer = std::string (Saver::*)();
-    constexpr Writer kWriters[] = {&Saver::Times,      &Saver::Endpoints, &Saver::Counters,
-                                   &Saver::Statements, &Saver::Texts,     &Saver::SlowOnes,
-                                   &Saver::End};
-    while (static_cast<size_t>(step_) <= std::size(kWriters)) {
-        const auto kind = static_cast<SavedKind>(step_);
-        const std::string items = (this->*kWriters[step_ - 1])();
+    struct Part {
+        SavedKind kind;
+        std::string (Saver::*write)();
+    };
+    constexpr Part kParts[] = {
+        {SavedKind::kTimes, &Saver::Times},       {SavedKind::kEndpoints, &Saver::Endpoints},
+        {SavedKind::kCounters, &Saver::Counters}, {SavedKind::kStatements, &Saver::Statements},
+        {SavedKind::kTexts, &Saver::Texts},       {SavedKind::kSlow, &Saver::SlowOnes},
+        {SavedKind::kEnd, &Saver::End},
+    };
+    while (static_cast<size_t>(step_) <= std::size(kParts)) {
+        const Part& part = kParts[step_ - 1];
+        const std::string items = (this->*part.write)();
         if (!items.empty()) {
-            return SectionOf(kind, items);
+            return SectionOf(part.kind, items);
         }
         ++step_;
         at_ = 0;
@@ -123,19 +129,23 @@ std::string Saver::Times() {
 }
 
 void Saver::FindEndpoints() {
-    std::unordered_set<uint32_t> used;
+    // In the order of use, for a dictionary that is smaller when they are loaded.
+    std::unordered_set<uint32_t> known{EndpointNames::kNone};
+    const auto note = [&](uint32_t endpoint) {
+        if (known.insert(endpoint).second) {
+            endpoints_.push_back(endpoint);
+        }
+    };
     for (const uint32_t record : records_) {
         if (const auto key = store_.statements().KeyAt(record)) {
-            used.insert(key->endpoint);
+            note(key->endpoint);
         }
     }
     for (uint64_t ticket = slow_from_; ticket < slow_until_; ++ticket) {
         if (const auto slow = store_.slow().ReadTicket(ticket)) {
-            used.insert(slow->fields.endpoint);
+            note(slow->fields.endpoint);
         }
     }
-    used.erase(EndpointNames::kNone);
-    endpoints_.assign(used.begin(), used.end());
 }
 
 std::string Saver::Endpoints() {
