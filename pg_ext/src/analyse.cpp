@@ -41,7 +41,7 @@ RawStmt* ParseOne(const char* text) {
             return raw;
         default:
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("this kind of statement cannot be priced"),
+                            errmsg("this kind of statement has no plan"),
                             errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without "
                                     "EXPLAIN")));
     }
@@ -124,7 +124,7 @@ PlainStatement* AnalyseStatement(const char* text) {
     statement->fingerprint = static_cast<int64_t>(query->queryId);
     if (query->commandType == CMD_UTILITY) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("this kind of statement cannot be priced"),
+                        errmsg("this kind of statement has no plan"),
                         errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without INTO")));
     }
     statement->queries = QueryRewrite(query);

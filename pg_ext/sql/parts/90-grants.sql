@@ -10,6 +10,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.capabilities(),
     upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
     upkeep.what_if(text, text[]),
+    upkeep.explain_statement(text, boolean),
     upkeep.install_workflow_schema(text, text, boolean),
     upkeep.sketch_from_bytea(bytea),
     upkeep.percentile_sketch(double precision),
