@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "analyse.h"
 
+#include <algorithm>
+
 #include "compat.h"
 
 extern "C" {
@@ -104,13 +106,18 @@ bool LockRelations(const PlainStatement* statement) {
 }
 
 PlainStatement* AnalyseStatement(const char* text) {
+    return AnalyseStatement(text, {});
+}
+
+PlainStatement* AnalyseStatement(const char* text, const ParameterTypes& known) {
     RawStmt* raw = ParseOne(text);
     // Not parse_analyze_varparams: its hook would let other modules count a statement that nobody
     // ran.
     ParseState* state = make_parsestate(nullptr);
     state->p_sourcetext = text;
-    Oid* parameter_types = nullptr;
-    int parameter_count = 0;
+    auto* parameter_types = static_cast<Oid*>(palloc0(sizeof(Oid) * (known.count + 1)));
+    std::copy_n(known.types, known.count, parameter_types);
+    int parameter_count = known.count;
     setup_parse_variable_parameters(state, &parameter_types, &parameter_count);
     Query* query = transformTopLevelStmt(state, raw);
     check_variable_parameters(state, query);

@@ -50,6 +50,7 @@ GRANT EXECUTE ON FUNCTION
 -- captured statements; reset_statements is the superuser's
 GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
+    upkeep.lint_statements(),
     upkeep.percentile(bigint, double precision, text) TO pg_monitor;
 
 -- metrics and report: made of the calls above, with the caller's own rights
