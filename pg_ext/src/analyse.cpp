@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "analyse.h"
 
+#include <algorithm>
+
 #include "compat.h"
 
 extern "C" {
@@ -41,7 +43,7 @@ RawStmt* ParseOne(const char* text) {
             return raw;
         default:
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("this kind of statement cannot be priced"),
+                            errmsg("this kind of statement has no plan"),
                             errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without "
                                     "EXPLAIN")));
     }
@@ -104,13 +106,18 @@ bool LockRelations(const PlainStatement* statement) {
 }
 
 PlainStatement* AnalyseStatement(const char* text) {
+    return AnalyseStatement(text, {});
+}
+
+PlainStatement* AnalyseStatement(const char* text, const ParameterTypes& known) {
     RawStmt* raw = ParseOne(text);
     // Not parse_analyze_varparams: its hook would let other modules count a statement that nobody
     // ran.
     ParseState* state = make_parsestate(nullptr);
     state->p_sourcetext = text;
-    Oid* parameter_types = nullptr;
-    int parameter_count = 0;
+    auto* parameter_types = static_cast<Oid*>(palloc0(sizeof(Oid) * (known.count + 1)));
+    std::copy_n(known.types, known.count, parameter_types);
+    int parameter_count = known.count;
     setup_parse_variable_parameters(state, &parameter_types, &parameter_count);
     Query* query = transformTopLevelStmt(state, raw);
     check_variable_parameters(state, query);
@@ -124,7 +131,7 @@ PlainStatement* AnalyseStatement(const char* text) {
     statement->fingerprint = static_cast<int64_t>(query->queryId);
     if (query->commandType == CMD_UTILITY) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("this kind of statement cannot be priced"),
+                        errmsg("this kind of statement has no plan"),
                         errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without INTO")));
     }
     statement->queries = QueryRewrite(query);

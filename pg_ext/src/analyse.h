@@ -14,6 +14,13 @@ namespace upkeep::pg {
 /// subtransaction that gives them back, then LockRelations.
 PlainStatement* AnalyseStatement(const char* text);
 
+/// The same with the types of some parameters given, InvalidOid: as the statement wants it.
+struct ParameterTypes {
+    const Oid* types = nullptr;
+    int count = 0;
+};
+PlainStatement* AnalyseStatement(const char* text, const ParameterTypes& known);
+
 /// AccessShareLock, until the transaction ends, on all that the statement names: enough for
 /// planning. Errors (raised): 42P01 if one was dropped since the analysis.
 bool LockRelations(const PlainStatement* statement);

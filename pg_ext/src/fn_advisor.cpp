@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "captured.h"
+#include "explain.h"
 #include "upkeep/advisor/advise.h"
 #include "what_if.h"
 
@@ -29,4 +30,10 @@ UPKEEP_ROWS(advise_indexes) {
 UPKEEP_ROWS(what_if) {
     const auto port = upkeep::pg::MakeWhatIf();
     upkeep::advisor::WhatIfCall(arguments, *port, rows).OrThrow();
+}
+
+UPKEEP_ROWS(explain_statement) {
+    const auto port = upkeep::pg::MakeWhatIf();
+    const auto runner = upkeep::pg::MakeRunner();
+    upkeep::advisor::ExplainStatement(arguments, *port, *runner, rows).OrThrow();
 }

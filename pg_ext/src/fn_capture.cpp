@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "capture_views.h"
+#include "lint.h"
 #include "shmem.h"
 
 UPKEEP_ROWS(statements) {
@@ -21,6 +22,12 @@ UPKEEP_ROWS(endpoints) {
     if (!upkeep::pg::NoticeWithoutCapture()) {
         upkeep::capture::EndpointRows(
             upkeep::pg::VisibleStatements(upkeep::pg::Texts::kLeave, false), rows);
+    }
+}
+
+UPKEEP_ROWS(lint_statements) {
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        upkeep::pg::LintStatements(rows);
     }
 }
 

@@ -152,7 +152,7 @@ void CountQuery(QueryDesc* query) {
         char tables[kTablesRoom];
         NamesOfTables(planned, tables);
         KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
-                      planned->stmt_len, nullptr);
+                      planned->stmt_len, nullptr, nullptr);
         CountNew(key, OperationOf(query->operation), tables, execution);
     }
     if (execution.is_slow) {

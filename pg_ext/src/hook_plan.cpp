@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_plan.h"
 
+#include "cast_notes.h"
 #include "compat.h"
 #include "endpoint.h"
 #include "hook_state.h"
@@ -23,12 +24,12 @@ planner_hook_type previous_planner = nullptr;
 }  // namespace
 
 void KeepQueryText(uint64_t fingerprint, const char* source, int location, int length,
-                   const JumbleState* jumble) {
+                   const JumbleState* jumble, Query* query) {
     if (source == nullptr || TextIsKept(fingerprint, GetUserId())) {
         return;
     }
     const char* text = CleanQuerytext(source, &location, &length);
-    SourceText input = {text, length, nullptr, 0, 0};
+    SourceText input = {text, length, nullptr, 0, 0, nullptr, 0};
     int* offsets = nullptr;
     if (jumble != nullptr) {
         offsets = static_cast<int*>(palloc(sizeof(int) * (jumble->clocations_count + 1)));
@@ -38,6 +39,9 @@ void KeepQueryText(uint64_t fingerprint, const char* source, int location, int l
         input.offsets = offsets;
         input.offset_count = jumble->clocations_count;
         input.highest_parameter = jumble->highest_extern_param_id;
+        if (query != nullptr) {
+            input.notes = CastNotes(query, location, &input.note_count);
+        }
     }
     KeepText(fingerprint, GetUserId(), input);
     if (offsets != nullptr) {
@@ -53,7 +57,7 @@ void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
     }
     if (IsCaptured(nesting) && query->utilityStmt == nullptr && query->queryId != 0) {
         KeepQueryText(query->queryId, state->p_sourcetext, query->stmt_location, query->stmt_len,
-                      jumble);
+                      jumble, query);
     }
 }
 

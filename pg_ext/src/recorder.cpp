@@ -53,7 +53,9 @@ std::string Masked(const SourceText& text) {
     std::sort(offsets.begin(), offsets.end());
     offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
     offsets.erase(offsets.begin(), std::lower_bound(offsets.begin(), offsets.end(), 0));
-    return capture::ReplaceConstants(source, offsets, Options(text.highest_parameter));
+    capture::MaskOptions options = Options(text.highest_parameter);
+    options.notes = {text.notes, static_cast<size_t>(text.note_count)};
+    return capture::ReplaceConstants(source, offsets, options);
 }
 
 /// Does a text without literals name something of our schema?

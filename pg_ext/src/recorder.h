@@ -5,6 +5,7 @@
 
 #include "pg.h"
 #include "shmem.h"
+#include "upkeep/capture/normalize.h"
 
 namespace upkeep::pg {
 
@@ -16,6 +17,8 @@ struct SourceText {
     const int* offsets;
     int offset_count;
     int highest_parameter;
+    const capture::TextNote* notes = nullptr;  // ascending
+    int note_count = 0;
 };
 
 /// Key of a statement that runs here and now, but for the parts that are given. `endpoint`:

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "act_as.h"
 #include "analyse.h"
 #include "guard.h"
 #include "hypothetical.h"
@@ -55,26 +56,6 @@ class ScratchContext {
     MemoryContext context_ = nullptr;
     MemoryContext outer_ = nullptr;
     int unwinding_ = std::uncaught_exceptions();
-};
-
-/// Analysis and planning as another role, with what a maintenance command may do for a table's
-/// owner: nothing that changes the session.
-class ActAs {
-  public:
-    explicit ActAs(Oid role) {
-        GetUserIdAndSecContext(&user_, &security_);
-        if (OidIsValid(role)) {
-            SetUserIdAndSecContext(
-                role, security_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-        }
-    }
-    ~ActAs() { SetUserIdAndSecContext(user_, security_); }
-    ActAs(const ActAs&) = delete;
-    ActAs& operator=(const ActAs&) = delete;
-
-  private:
-    Oid user_ = InvalidOid;
-    int security_ = 0;
 };
 
 class PgWhatIf : public advisor::WhatIf {

@@ -6,6 +6,7 @@
 
 #include "adapter.h"
 #include "captured.h"
+#include "explain.h"
 #include "upkeep/advisor/advise.h"
 #include "upkeep/base/sql_split.h"
 #include "what_if.h"
@@ -80,9 +81,16 @@ Result<void> WhatIfCall(sqlite3* db, const Arguments& arguments, RowSink& rows) 
     return advisor::WhatIfCall(arguments, *port, rows);
 }
 
+Result<void> ExplainStatementCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+    const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
+    const std::unique_ptr<advisor::Runner> runner = MakeRunner(db, *port);
+    return advisor::ExplainStatement(arguments, *port, *runner, rows);
+}
+
 constexpr Body kBodies[] = {
     {.call = "advise_indexes", .rows = AdviseIndexesCall},
     {.call = "what_if", .rows = WhatIfCall},
+    {.call = "explain_statement", .rows = ExplainStatementCall},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "captured.h"
+#include "lint.h"
 #include "trace.h"
 
 namespace upkeep::sqlite {
@@ -25,6 +26,11 @@ Result<void> SlowStatementsCall(sqlite3* db, const Arguments&, RowSink& rows) {
 
 Result<void> EndpointsCall(sqlite3* db, const Arguments&, RowSink& rows) {
     capture::EndpointRows(ReadStatements(db), rows);
+    return {};
+}
+
+Result<void> LintStatementsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    LintStatements(db, rows);
     return {};
 }
 
@@ -60,6 +66,7 @@ constexpr Body kBodies[] = {
     {.call = "statements", .rows = StatementsCall},
     {.call = "slow_statements", .rows = SlowStatementsCall},
     {.call = "endpoints", .rows = EndpointsCall},
+    {.call = "lint_statements", .rows = LintStatementsCall},
     {.call = "percentile", .value = PercentileCall},
     {.call = "reset_statements", .value = ResetStatementsCall},
     {.call = "capture", .value = CaptureCall},

@@ -357,7 +357,7 @@ bool CountInBatch(Tracer& tracer, TracedStatement& entry, const Ended& ended) {
 }
 
 std::string NormalizedText(sqlite3_stmt* stmt) {
-    return capture::Normalize(sqlite3_sql(stmt), capture::SqlDialect::kSqlite);
+    return capture::NormalizeWithNotes(sqlite3_sql(stmt), capture::SqlDialect::kSqlite);
 }
 
 /// The held-back execution was one: nothing of its statement is asked, which may be gone.

@@ -81,8 +81,10 @@ bool TextMark::IsLong(const char* text) const {
 TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* normalized) {
     TracedStatement made;
     made.text = TextMark(sql);
-    *normalized = capture::Normalize(sql, capture::SqlDialect::kSqlite);
-    made.fingerprint = capture::Fingerprint(*normalized);
+    *normalized = capture::NormalizeWithNotes(sql, capture::SqlDialect::kSqlite);
+    const bool has_notes = normalized->find("/*") != std::string::npos;
+    made.fingerprint = capture::Fingerprint(
+        has_notes ? capture::Normalize(sql, capture::SqlDialect::kSqlite) : *normalized);
     made.operation = capture::OperationOf(*normalized);
     made.kind = KindOf(*normalized);
     made.is_own = HasWord(*normalized, "upkeep_", /*as_prefix=*/true) ||

@@ -61,7 +61,7 @@ class BadStatements(Asks):
         for text in ("CREATE INDEX ON t (a)", "EXPLAIN SELECT 1", "VACUUM", "BEGIN", "COPY t TO STDOUT", "SET x.y = 1",
                      "CREATE TABLE x AS SELECT * FROM t", "SELECT * INTO x FROM t", "DECLARE c CURSOR FOR SELECT 1",
                      "CALL p()", "DO 'BEGIN END'", "LOCK TABLE t", "REFRESH MATERIALIZED VIEW m", "NOTIFY t"):
-            self.both_refuse("22023", "this kind of statement cannot be priced", text)
+            self.both_refuse("22023", "this kind of statement has no plan", text)
 
     def test_values_that_do_not_fit(self):
         self.both_refuse("22023", "invalid input syntax for type integer", "SELECT * FROM t WHERE a = 'x'")

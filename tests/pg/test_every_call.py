@@ -31,7 +31,7 @@ MAY_FIND_NOTHING = {"execution_detail", "sketch_from_bytea", "sketch_count", "sk
 # Actors that change the memory of this server only: they work on a standby too.
 OWN_MEMORY = {"reset_statements", "report_pool"}
 # Readers that are PARALLEL UNSAFE because they go on after a part that fails, which takes a subtransaction.
-READERS = {"metric_samples", "metrics", "report"}
+READERS = {"metric_samples", "metrics", "report", "explain_statement"}
 # To everyone: each of these checks the caller's own rights, or touches nothing.
 PUBLIC = {"version", "capabilities", "report_pool", "sketch_from_bytea", "percentile_sketch", "merge_sketches",
           "sketch_quantile", "sketch_count", "what_if", "advise_indexes", "advise_budget_curve", "explain_rejections",

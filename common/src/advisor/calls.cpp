@@ -55,6 +55,25 @@ constexpr Column kWhatIfColumns[] = {
     {"used_indexes", Type::kTextArray, "indexes in plan_after, assumed and existing ones"},
 };
 
+constexpr Parameter kExplainParameters[] = {
+    {"statement", Type::kText, nullptr, "one statement"},
+    {"run", Type::kBool, "false",
+     "true: it is run, reading only, for 30 s at most, and taken back; what could have effects of "
+     "its own is refused; SQLite: on a connection of its own that sees what is committed in files"},
+};
+
+constexpr Column kExplainColumns[] = {
+    {"plan", Type::kJson,
+     "its plan; after a run with what each node did; SQLite: steps, pages and rows are estimates, "
+     "also after a run: this library counts no rows of a loop"},
+    {"planning_ms", Type::kFloat8, "time of planning"},
+    {"execution_ms", Type::kFloat8, "time of the run; NULL: it was planned only"},
+    {"findings", Type::kTextArray,
+     "what to notice, each as `code: sentence`: whole_table_scan, index_filter, row_estimate, "
+     "sort_spilled, hash_spilled, lossy_bitmap, nested_loop, correlated_subquery, jit; SQLite: "
+     "whole_table_scan, temp_btree, automatic_index, correlated_subquery"},
+};
+
 constexpr TableFunction kCalls[] = {
     {.name = "advise_indexes",
      .topic = "advisor",
@@ -74,6 +93,16 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = kWhatIfParameters,
      .columns = kWhatIfColumns},
+    {.name = "explain_statement",
+     .topic = "advisor",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc =
+         "plan of a statement and what to notice in it; runs it only if told to, without effects",
+     .since = "0.1.0",
+     .parameters = kExplainParameters,
+     .columns = kExplainColumns},
 };
 
 }  // namespace

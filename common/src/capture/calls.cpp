@@ -85,6 +85,21 @@ constexpr Column kEndpoints[] = {
     {"database_name", Type::kText, "database (SQLite: file)"},
 };
 
+constexpr Column kLint[] = {
+    {"code", Type::kText,
+     "large_offset, keyset_without_tiebreaker, unbounded_result, leading_wildcard, "
+     "function_on_column, implicit_cast, not_in_subquery, select_star, missing_statistics"},
+    {"severity", Type::kText, "high (wrong results or very large ones), medium, info"},
+    {"fingerprint", Type::kBigint, "its row in statements"},
+    {"query", Type::kText, "its text without literals"},
+    {"evidence", Type::kText,
+     "what was measured and what the catalog says. Not seen: patterns that come as parameters or "
+     "differ from the first, OFFSET by its value, which is never kept (PostgreSQL judges blocks a "
+     "call, SQLite the slowest call against the fastest); SQLite: conditions that are more than "
+     "one column, function or CAST against a value"},
+    {"suggestion", Type::kText, "the statement rewritten in outline, or SQL to run"},
+};
+
 constexpr Parameter kPercentile[] = {
     {"fingerprint", Type::kBigint, nullptr, "which statement"},
     {"q", Type::kFloat8, nullptr, "0.95 for the 95th percentile"},
@@ -127,6 +142,15 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = {},
      .columns = kEndpoints},
+    {.name = "lint_statements",
+     .topic = "capture",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "what in the captured statements is slow or wrong, and how to write it instead",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kLint},
     {.name = "percentile",
      .topic = "capture",
      .kind = CallKind::kScalar,

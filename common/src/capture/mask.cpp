@@ -35,6 +35,7 @@ class Masker {
         }
         start_ = static_cast<size_t>(token.text.data() - sql_.data());
         CopyGap(start_);
+        before_ = token_.text;
         token_ = token;
         copied_ = start_ + token.text.size();
         return true;
@@ -43,7 +44,12 @@ class Masker {
     const Token& token() const { return token_; }
     size_t end() const { return copied_; }
 
+    int start() const { return static_cast<int>(start_); }
+    bool IsWildcardPattern() const { return BeginsWithWildcard(before_, token_); }
+
     void CopyToken() { out_ += token_.text; }
+    void PutNote(std::string_view note) { out_ += " /* " + std::string(note) + " */"; }
+    void PutWildcardNote() { out_ += kWildcardNote; }
     void PutUnknown() { out_ += '?'; }
     void PutNumber() { out_ += is_numbered_ ? "$" + std::to_string(next_number_++) : "?"; }
 
@@ -95,6 +101,7 @@ class Masker {
     bool is_numbered_;
     std::string out_;
     Token token_;
+    std::string_view before_;  // the token before it
     size_t start_ = 0;
     size_t copied_ = 0;
 };
@@ -112,18 +119,29 @@ std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
             is_constant = true;
             ++next;
         }
+        const int start = masker.start();
         if (is_constant) {
+            const bool is_wildcard = masker.IsWildcardPattern();
             if (token.text == "-") {
                 masker.SkipNext();
             }
             masker.SkipContinuations();
             masker.PutNumber();
+            if (is_wildcard) {
+                masker.PutWildcardNote();
+            }
         } else if (token.kind == Kind::kLiteral && HasQuote(token.text) &&
                    !IsParameter(token.text)) {
             masker.SkipContinuations();
             masker.PutUnknown();
         } else {
             masker.CopyToken();
+        }
+        for (const TextNote& note : options.notes) {
+            if (note.offset == start) {
+                masker.PutNote(note.text);
+                break;
+            }
         }
     }
     return masker.Finish();

@@ -26,18 +26,25 @@ bool KeepsSpace(std::string_view word) {
 /// Writes tokens with one canonical spacing and folds lists of literals after IN.
 class Writer {
   public:
+    explicit Writer(bool has_notes) : has_notes_(has_notes) {}
+
     void Add(const Token& token) {
         if (FoldsIntoList(token)) {
             return;
         }
         const bool opens_list =
             token.kind == Kind::kOpen && last_kind_ == Kind::kWord && Last() == "in";
+        const bool is_wildcard =
+            has_notes_ && last_kind_ == Kind::kWord && BeginsWithWildcard(Last(), token);
         if (NeedsSpace(token.kind)) {
             out_ += ' ';
         }
         const size_t start = out_.size();
         if (token.kind == Kind::kLiteral) {
             out_ += '?';
+            if (is_wildcard) {
+                out_ += kWildcardNote;
+            }
         } else if (token.kind == Kind::kWord) {
             std::transform(token.text.begin(), token.text.end(), std::back_inserter(out_), Lower);
         } else {
@@ -105,6 +112,7 @@ class Writer {
         }
     }
 
+    bool has_notes_;
     std::string out_;
     Kind last_kind_ = Kind::kEnd;
     size_t last_start_ = 0;
@@ -113,13 +121,25 @@ class Writer {
 
 }  // namespace
 
-std::string Normalize(std::string_view sql, SqlDialect dialect) {
+namespace {
+
+std::string Write(std::string_view sql, SqlDialect dialect, bool has_notes) {
     Tokenizer tokenizer(sql, dialect);
-    Writer writer;
+    Writer writer(has_notes);
     for (Token token = tokenizer.Next(); token.kind != Kind::kEnd; token = tokenizer.Next()) {
         writer.Add(token);
     }
     return writer.Finish();
+}
+
+}  // namespace
+
+std::string Normalize(std::string_view sql, SqlDialect dialect) {
+    return Write(sql, dialect, false);
+}
+
+std::string NormalizeWithNotes(std::string_view sql, SqlDialect dialect) {
+    return Write(sql, dialect, true);
 }
 
 int64_t Fingerprint(std::string_view normalized) {

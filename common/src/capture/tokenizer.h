@@ -46,6 +46,23 @@ inline char Lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+inline constexpr std::string_view kWildcardNote = " /* %... */";
+
+/// Is the literal after the word `before` a pattern that begins with a wildcard?
+inline bool BeginsWithWildcard(std::string_view before, const Token& literal) {
+    const auto is = [before](std::string_view word) {
+        return std::equal(before.begin(), before.end(), word.begin(), word.end(),
+                          [](char l, char r) { return Lower(l) == r; });
+    };
+    const size_t quote = literal.text.find('\'');
+    if (literal.kind != Kind::kLiteral || quote > 1 || quote + 1 >= literal.text.size()) {
+        return false;
+    }
+    const char first = literal.text[quote + 1];
+    return ((is("like") || is("ilike")) && (first == '%' || first == '_')) ||
+           (is("glob") && (first == '*' || first == '?' || first == '['));
+}
+
 /// Cuts one token after the other from the text; unterminated quotes and comments run to its end.
 class Tokenizer {
   public:

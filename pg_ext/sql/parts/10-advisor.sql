@@ -23,3 +23,11 @@ CREATE FUNCTION upkeep.what_if(statement text, indexes text[])
     AS 'MODULE_PATHNAME', 'upkeep_what_if';
 COMMENT ON FUNCTION upkeep.what_if(text, text[])
     IS 'cost and plan of a statement if these indexes existed';
+
+CREATE FUNCTION upkeep.explain_statement(statement text, run boolean DEFAULT false)
+    RETURNS TABLE (plan jsonb, planning_ms double precision, execution_ms double precision,
+        findings text[])
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 COST 10000
+    AS 'MODULE_PATHNAME', 'upkeep_explain_statement';
+COMMENT ON FUNCTION upkeep.explain_statement(text, boolean)
+    IS 'plan of a statement and what to notice in it; runs it only if told to, without effects';

@@ -44,6 +44,14 @@ COMMENT ON FUNCTION upkeep.endpoints() IS 'what each route or action of the appl
 CREATE VIEW upkeep.endpoints AS SELECT * FROM upkeep.endpoints();
 COMMENT ON VIEW upkeep.endpoints IS 'what each route or action of the application costs';
 
+CREATE FUNCTION upkeep.lint_statements()
+    RETURNS TABLE (code text, severity text, fingerprint bigint, query text, evidence text,
+        suggestion text)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100 COST 10000
+    AS 'MODULE_PATHNAME', 'upkeep_lint_statements';
+COMMENT ON FUNCTION upkeep.lint_statements()
+    IS 'what in the captured statements is slow or wrong, and how to write it instead';
+
 CREATE FUNCTION upkeep.percentile(
     fingerprint bigint, q double precision, endpoint text DEFAULT NULL)
     RETURNS double precision

@@ -10,6 +10,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.capabilities(),
     upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
     upkeep.what_if(text, text[]),
+    upkeep.explain_statement(text, boolean),
     upkeep.install_workflow_schema(text, text, boolean),
     upkeep.sketch_from_bytea(bytea),
     upkeep.percentile_sketch(double precision),
@@ -49,6 +50,7 @@ GRANT EXECUTE ON FUNCTION
 -- captured statements; reset_statements is the superuser's
 GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
+    upkeep.lint_statements(),
     upkeep.percentile(bigint, double precision, text) TO pg_monitor;
 
 -- metrics and report: made of the calls above, with the caller's own rights

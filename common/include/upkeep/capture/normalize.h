@@ -20,17 +20,30 @@ enum class SqlDialect : uint8_t { kPostgres, kSqlite };
 /// Never longer than 2 x the input + 1. Note: linear time; any bytes are accepted.
 std::string Normalize(std::string_view sql, SqlDialect dialect);
 
+/// The same with what lint_statements cannot see any more once literals are gone: `/* %... */`
+/// behind a LIKE or GLOB pattern that begins with a wildcard. Normalize() of it is the shape again.
+std::string NormalizeWithNotes(std::string_view sql, SqlDialect dialect);
+
+/// What is to stand in a comment behind the constant or parameter at a byte offset: a type's name.
+struct TextNote {
+    int offset = 0;
+    std::string_view text;
+};
+
 /// How literals of a text are found.
 struct MaskOptions {
     SqlDialect dialect = SqlDialect::kPostgres;
-    bool backslash = false;   // standard_conforming_strings is off
-    int first_number = 1;     // the first constant becomes $1
-    bool is_numbered = true;  // false: each becomes ?
+    bool backslash = false;                // standard_conforming_strings is off
+    int first_number = 1;                  // the first constant becomes $1
+    bool is_numbered = true;               // false: each becomes ?
+    std::span<const TextNote> notes = {};  // for ReplaceConstants, ascending
 };
 
 /// `sql` with the constants at these byte offsets (ascending, each once, a leading minus is part of
 /// one) as $1, $2 …, everything else as it was written but for comments (left out: they may carry
-/// data) and string literals nobody named (`?`). What pg_stat_statements shows, without comments.
+/// data) and string literals nobody named (`?`). What pg_stat_statements shows, without comments
+/// but for our notes: those of `options`, and `/* %... */` behind a LIKE pattern that begins with a
+/// wildcard.
 std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
                              const MaskOptions& options);
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "effects.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "compat.h"
+
+extern "C" {
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+}
+
+namespace upkeep::pg {
+
+namespace {
+
+/// Volatile because their result changes, not because of what they do.
+constexpr const char* kHarmless[] = {"clock_timestamp",
+                                     "currval",
+                                     "gen_random_uuid",
+                                     "lastval",
+                                     "pg_blocking_pids",
+                                     "pg_current_wal_flush_lsn",
+                                     "pg_current_wal_insert_lsn",
+                                     "pg_current_wal_lsn",
+                                     "pg_cursor",
+                                     "pg_database_size",
+                                     "pg_get_replication_slots",
+                                     "pg_indexes_size",
+                                     "pg_is_in_recovery",
+                                     "pg_last_wal_receive_lsn",
+                                     "pg_last_wal_replay_lsn",
+                                     "pg_last_xact_replay_timestamp",
+                                     "pg_lock_status",
+                                     "pg_prepared_statement",
+                                     "pg_prepared_xact",
+                                     "pg_relation_size",
+                                     "pg_sleep",
+                                     "pg_sleep_for",
+                                     "pg_sleep_until",
+                                     "pg_table_size",
+                                     "pg_tablespace_size",
+                                     "pg_total_relation_size",
+                                     "random",
+                                     "timeofday"};
+
+bool IsHarmless(Oid function) {
+    if (function >= FirstUnpinnedObjectId) {
+        return false;  // somebody's, whatever its name
+    }
+    const char* name = get_func_name(function);
+    return name != nullptr &&
+           std::any_of(std::begin(kHarmless), std::end(kHarmless),
+                       [name](const char* known) { return std::strcmp(name, known) == 0; });
+}
+
+bool HasEffects(Oid function, void* found) {
+    if (func_volatile(function) != PROVOLATILE_VOLATILE || IsHarmless(function)) {
+        return false;
+    }
+    *static_cast<Oid*>(found) = function;
+    return true;
+}
+
+void Refuse(const char* what) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", what),
+             errhint("leave run out: the plan alone is made without running the statement")));
+}
+
+bool RefuseWalker(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    if (IsA(node, Query)) {
+        auto* query = reinterpret_cast<Query*>(node);
+        if (query->commandType != CMD_SELECT) {
+            Refuse("a statement that writes is planned, never run");
+        }
+        if (query->rowMarks != NIL) {
+            Refuse("a statement that locks rows is planned, never run");
+        }
+        return WalkQuery(query, RefuseWalker, context, 0);
+    }
+    Oid function = InvalidOid;
+    if (check_functions_in_node(node, HasEffects, &function)) {
+        Refuse(
+            psprintf("the statement is not run: function %s is volatile and may have effects of "
+                     "its own",
+                     get_func_name(function)));
+    }
+    return WalkExpression(node, RefuseWalker, context);
+}
+
+}  // namespace
+
+void RefuseEffects(Query* query) {
+    RefuseWalker(reinterpret_cast<Node*>(query), nullptr);
+}
+
+}  // namespace upkeep::pg

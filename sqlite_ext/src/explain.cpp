@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "explain.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "capture_memory.h"
+#include "catalog.h"
+#include "stmt.h"
+
+namespace upkeep::sqlite {
+
+namespace {
+
+constexpr int kLockWaitMs = 1000;
+constexpr int kStepsBetweenLooks = 5000;  // VM steps, about 50 us
+constexpr const char* kLeaveRunOut =
+    "leave run out: the plan alone is made without running the statement";
+
+double NowMs() {
+    return static_cast<double>(SteadyNs()) / 1e6;
+}
+
+/// Why a run was stopped from outside.
+struct Watch {
+    advisor::WhatIf& port;
+    double ends_at_ms;
+    bool is_over = false;
+    bool is_cancelled = false;
+};
+
+int Look(void* data) noexcept {
+    auto* watch = static_cast<Watch*>(data);
+    watch->is_over = NowMs() >= watch->ends_at_ms;
+    Failure failure;
+    const auto ask = [watch] { watch->is_cancelled = watch->port.ShouldStop(); };
+    watch->is_cancelled = !Guarded(&failure, ask) || watch->is_cancelled;
+    return watch->is_over || watch->is_cancelled ? 1 : 0;
+}
+
+/// What a text may do on our connection.
+struct Permit {
+    std::map<std::string, bool> functions;  // lower-case name -> may be called
+    std::string refused;                    // what was not permitted
+};
+
+bool IsPermitted(const Permit& permit, const char* function) {
+    const auto known = permit.functions.find(Lower(function == nullptr ? "" : function));
+    return known == permit.functions.end() || known->second;
+}
+
+int Authorize(void* data, int action, const char*, const char* second, const char*,
+              const char*) noexcept {
+    auto* permit = static_cast<Permit*>(data);
+    switch (action) {
+        case SQLITE_SELECT:
+        case SQLITE_READ:
+        case SQLITE_RECURSIVE:
+            return SQLITE_OK;
+        case SQLITE_FUNCTION:
+            if (IsPermitted(*permit, second)) {
+                return SQLITE_OK;
+            }
+            permit->refused = std::string("function ") + second;
+            return SQLITE_DENY;
+        default:
+            return SQLITE_DENY;
+    }
+}
+
+/// Functions by name: what SQLite itself brings and does not keep for direct use, what is declared
+/// innocuous, and what full-text search adds to its tables.
+std::map<std::string, bool> ReadFunctions(sqlite3* db) {
+    constexpr int64_t kDirectOnly = 0x80000;
+    constexpr int64_t kInnocuous = 0x200000;
+    constexpr const char* kOfSearch[] = {"bm25",      "highlight", "match",
+                                         "matchinfo", "offsets",   "snippet"};
+    std::map<std::string, bool> functions;
+    Stmt rows(db, "SELECT name, builtin, flags FROM pragma_function_list");
+    while (rows.Step()) {
+        const std::string name = Lower(rows.Text(0));
+        const int64_t flags = rows.Integer(2);
+        const bool is_known =
+            rows.Integer(1) != 0 || (flags & kInnocuous) != 0 ||
+            std::find(std::begin(kOfSearch), std::end(kOfSearch), name) != std::end(kOfSearch);
+        const bool may_run =
+            is_known && (flags & kDirectOnly) == 0 && name.rfind("upkeep_", 0) != 0;
+        const auto [place, is_new] = functions.emplace(name, may_run);
+        place->second = place->second && may_run;
+    }
+    return functions;
+}
+
+/// Databases of the caller that are files, `main` first.
+std::vector<std::pair<std::string, std::string>> FilesOf(sqlite3* db) {
+    std::vector<std::pair<std::string, std::string>> files;
+    Stmt rows(db, "PRAGMA database_list");
+    while (rows.Step()) {
+        if (!rows.Text(2).empty()) {
+            files.emplace_back(rows.Text(1), rows.Text(2));
+        }
+    }
+    return files;
+}
+
+PrivateConnection OpenReadOnly(sqlite3* db) {
+    const std::vector<std::pair<std::string, std::string>> files = FilesOf(db);
+    if (files.empty() || files[0].first != "main") {
+        throw Error(Code::kUnsupported,
+                    "a database in memory cannot be read by a second connection, so nothing is run",
+                    kLeaveRunOut);
+    }
+    // Where no WAL is, reading makes an empty one, and only who may write clears it away again.
+    const bool has_wal = access((files[0].second + "-wal").c_str(), F_OK) == 0;
+    const bool may_write = access(files[0].second.c_str(), W_OK) == 0;
+    PrivateConnection made(files[0].second.c_str(),
+                           has_wal || !may_write ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+    sqlite3_busy_timeout(made.get(), kLockWaitMs);
+    for (size_t i = 1; i < files.size(); ++i) {
+        Stmt attach(made.get(), "ATTACH ? AS " + Quoted(files[i].first));
+        attach.Bind(1, files[i].second).Run();
+    }
+    made.Execute("PRAGMA query_only = 1");
+    return made;
+}
+
+bool StartsWith(std::string_view text, std::string_view head) {
+    return text.substr(0, head.size()) == head;
+}
+
+/// Why the text does not prepare here although it does on the caller's connection.
+Error Refusal(const Error& error, const Permit& permit) {
+    if (!permit.refused.empty()) {
+        return {Code::kInvalidArgument,
+                "the statement is not run: " + permit.refused + " may have effects of its own",
+                kLeaveRunOut};
+    }
+    for (const char* head : {"no such table: ", "no such function: ", "no such collation ",
+                             "no such module: ", "no such column: "}) {
+        if (StartsWith(error.message(), head)) {
+            return {Code::kUnsupported, error.message() + " where the statement would be run",
+                    "a run has a connection of its own: it sees committed rows of database files, "
+                    "no temporary tables and none of your functions; leave run out"};
+        }
+    }
+    if (error.code() == Code::kPermissionDenied) {
+        return {Code::kInvalidArgument, "a statement that may write is planned, never run",
+                kLeaveRunOut};
+    }
+    return error;
+}
+
+class SqliteRunner : public advisor::Runner {
+  public:
+    SqliteRunner(sqlite3* db, advisor::WhatIf& port) : db_(db), port_(port) {}
+
+    double ClockMs() override { return NowMs(); }
+
+    Result<advisor::Ran> Run(std::string_view statement) override {
+        if (sqlite3_api->progress_handler == nullptr) {  // left out of some builds
+            return Error(Code::kUnsupported,
+                         "this SQLite has no progress handler, so a run could not be stopped",
+                         kLeaveRunOut);
+        }
+        const PrivateConnection own = OpenReadOnly(db_);
+        Permit permit;
+        permit.functions = ReadFunctions(own.get());
+        sqlite3_set_authorizer(own.get(), Authorize, &permit);
+        Watch watch{port_, NowMs() + advisor::kRunLimitMs};
+        sqlite3_progress_handler(own.get(), kStepsBetweenLooks, Look, &watch);
+        advisor::Ran ran;
+        const double start = NowMs();
+        Result<Stmt> prepared = Stmt::Prepare(own.get(), statement);
+        ran.planning_ms = NowMs() - start;
+        if (!prepared.ok()) {
+            return Refusal(prepared.error(), permit);
+        }
+        sqlite3_stmt* stmt = prepared.value().get();
+        if (sqlite3_bind_parameter_count(stmt) > 0) {
+            return Error(Code::kInvalidArgument,
+                         "a statement with parameters cannot be run without their values",
+                         "write the values into the text, or leave run out");
+        }
+        if (sqlite3_stmt_readonly(stmt) == 0) {
+            return Error(Code::kInvalidArgument, "a statement that writes is planned, never run",
+                         kLeaveRunOut);
+        }
+        return Execute(&prepared.value(), watch, std::move(ran));
+    }
+
+  private:
+    static Result<advisor::Ran> Execute(Stmt* stmt, const Watch& watch, advisor::Ran ran) {
+        double returned = 0;
+        const double start = NowMs();
+        try {
+            while (stmt->Step()) {
+                ++returned;
+            }
+        } catch (const Error& error) {
+            if (watch.is_over) {
+                return Error(Code::kInterrupted,
+                             "the statement was stopped after " +
+                                 std::to_string(advisor::kRunLimitMs / 1000) + " s",
+                             "leave run out, or explain a smaller range of rows");
+            }
+            return error;
+        }
+        ran.execution_ms = NowMs() - start;
+        ran.returned_rows = returned;
+        // A 32-bit counter that wraps; in 30 s it does not come round.
+        ran.scanned_rows = static_cast<double>(static_cast<unsigned>(
+            sqlite3_stmt_status(stmt->get(), SQLITE_STMTSTATUS_FULLSCAN_STEP, 0)));
+        return ran;
+    }
+
+    sqlite3* db_;
+    advisor::WhatIf& port_;
+};
+
+}  // namespace
+
+std::unique_ptr<advisor::Runner> MakeRunner(sqlite3* db, advisor::WhatIf& port) {
+    return std::make_unique<SqliteRunner>(db, port);
+}
+
+}  // namespace upkeep::sqlite
