@@ -7,6 +7,7 @@
 extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "storage/proc.h"
 #include "utils/backend_status.h"
 }
 
@@ -15,6 +16,15 @@ extern "C" {
 #endif
 
 namespace upkeep::pg {
+
+/// Number of this backend's transaction: another one after its end.
+inline LocalTransactionId OwnTransaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
 
 /// Settings under our prefix that nobody defined are errors, not placeholders.
 inline void ReservePrefix(const char* prefix) {

@@ -5,6 +5,7 @@
 #include "endpoint.h"
 #include "hook_plan.h"
 #include "hook_state.h"
+#include "meter.h"
 #include "statement_facts.h"
 
 extern "C" {
@@ -18,10 +19,10 @@ namespace {
 using capture::Execution;
 using capture::StatementKey;
 
-ExecutorStart_hook_type previous_start = nullptr;
-ExecutorRun_hook_type previous_run = nullptr;
-ExecutorFinish_hook_type previous_finish = nullptr;
-ExecutorEnd_hook_type previous_end = nullptr;
+ExecutorStart_hook_type previous_start = standard_ExecutorStart;
+ExecutorRun_hook_type previous_run = standard_ExecutorRun;
+ExecutorFinish_hook_type previous_finish = standard_ExecutorFinish;
+ExecutorEnd_hook_type previous_end = standard_ExecutorEnd;
 
 bool IsCapturedQuery(const QueryDesc* query, int level) {
     return query->plannedstmt->queryId != 0 && IsCaptured(level);
@@ -32,95 +33,130 @@ SourcePlace PlaceOf(const QueryDesc* query) {
     return {query->sourceText, planned->stmt_location, planned->stmt_len};
 }
 
-/// Time so far of a query that failed in the middle.
-uint64_t UnfinishedNs(const QueryDesc* query) {
-    const Instrumentation* total = query->totaltime;
-    if (total == nullptr) {
-        return 0;
-    }
-    instr_time sum = total->counter;
-    if (!INSTR_TIME_IS_ZERO(total->starttime)) {
-        instr_time now;
-        INSTR_TIME_SET_CURRENT(now);
-        INSTR_TIME_ACCUM_DIFF(sum, now, total->starttime);
-    }
-    return Nanoseconds(total->total + INSTR_TIME_GET_DOUBLE(sum));
+/// What the server's own instrumentation tells, for a query that found no free meter.
+Usage UsageOfTotal(const Instrumentation& total) {
+    return {static_cast<uint64_t>(total.total * 1e9 + 0.5),
+            static_cast<uint64_t>(total.bufusage.shared_blks_hit),
+            static_cast<uint64_t>(total.bufusage.shared_blks_read),
+            static_cast<uint64_t>(total.bufusage.temp_blks_written), total.walusage.wal_bytes};
 }
 
-void CountFailedQuery(const QueryDesc* query, const Place& place) {
-    if (IsCapturedQuery(query, place.level)) {
-        CountFailure(query->plannedstmt->queryId, OperationOf(query->operation), place,
-                     UnfinishedNs(query), EndpointOf(PlaceOf(query), place.level));
+/// Calls nothing of the server: an error is under way.
+void CountFailedQuery(const QueryDesc* query, const Place& place, Meter* meter) {
+    if (!IsCapturedQuery(query, place.level)) {
+        return;
     }
-}
-
-/// Runs a part of the executor one level down.
-template <typename Call>
-[[gnu::noinline]] void RunOneDown(const QueryDesc* query, Call call) {
-    const Place here = Here();
-    ++nesting;
-    PG_TRY();
-    { call(); }
-    PG_CATCH();
-    {
-        nesting = here.level;
-        CountFailedQuery(query, here);
-        PG_RE_THROW();
+    const uint64_t fingerprint = query->plannedstmt->queryId;
+    const uint32_t endpoint = EndpointOf(PlaceOf(query), place.level);
+    uint64_t ns = 0;
+    if (meter != nullptr) {
+        if (meter->is_running) {
+            StopMeter(meter);
+        }
+        ns = meter->used.ns;
+        if (meter->plan_ns != 0) {
+            CountPlanning(fingerprint, place.level == 0, place.user, endpoint, meter->plan_ns);
+        }
+        CloseMeter(meter);
     }
-    PG_END_TRY();
-    nesting = here.level;
+    CountFailure(fingerprint, OperationOf(query->operation), place, ns, endpoint);
 }
 
 [[gnu::noinline]] void EnterQuery(const QueryDesc* query) {
     EnterStatement(PlaceOf(query), nesting);
 }
 
-/// With capture off there is no level to keep.
+/// Runs a part of the executor one level down.
 template <typename Call>
-[[gnu::always_inline]] inline void RunInside(const QueryDesc* query, Call call) {
-    if (settings.capture == kCaptureNone) {
-        call();
-    } else {
-        if (settings.capture == kCaptureAll) {
-            EnterQuery(query);
-        }
-        RunOneDown(query, call);
+[[gnu::noinline]] void RunOneDown(const QueryDesc* query, const Place& place, Meter* meter,
+                                  Call call) {
+    if (settings.capture == kCaptureAll) [[unlikely]] {
+        EnterQuery(query);
+    }
+    ++nesting;
+    PG_TRY();
+    { call(); }
+    PG_CATCH();
+    {
+        nesting = place.level;
+        CountFailedQuery(query, place, meter);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    nesting = place.level;
+}
+
+/// The same, metered where the query has a meter.
+template <typename Call>
+[[gnu::always_inline]] inline void RunMetered(const QueryDesc* query, Call call) {
+    Meter* meter = MeterOf(query);
+    const Place place = meter != nullptr ? Place{nesting, meter->user} : Here();
+    if (meter != nullptr) {
+        StartMeter(meter);
+    }
+    RunOneDown(query, place, meter, call);
+    if (meter != nullptr) {
+        StopMeter(meter);
     }
 }
 
-void Started(QueryDesc* query, int flags) {
-    RunInside(query, [=] {
-        if (previous_start != nullptr) {
-            previous_start(query, flags);
-        } else {
-            standard_ExecutorStart(query, flags);
-        }
-    });
-    if (IsCapturedQuery(query, nesting) && query->totaltime == nullptr) {
+// Each hook is two functions, so that capture off costs a test and a jump: what needs a stack frame
+// is in the other one.
+
+[[gnu::noinline]] void StartCaptured(QueryDesc* query, int flags) {
+    if (!IsCaptured(nesting)) {
+        previous_start(query, flags);
+        return;
+    }
+    const Place place = Here();
+    RunOneDown(query, place, nullptr, [=] { previous_start(query, flags); });
+    const uint64_t fingerprint = query->plannedstmt->queryId;
+    if (fingerprint == 0) {
+        return;
+    }
+    const uint64_t plan_ns = TakePlanning(fingerprint, place.level == 0, place.user);
+    if (OpenMeter(query, place.user, plan_ns) == nullptr && query->totaltime == nullptr) {
         MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
         query->totaltime = InstrAlloc(1, INSTRUMENT_ALL, false);
         MemoryContextSwitchTo(caller);
     }
 }
 
+void Started(QueryDesc* query, int flags) {
+    settings.capture == kCaptureNone ? previous_start(query, flags) : StartCaptured(query, flags);
+}
+
+[[gnu::noinline]] void RunCaptured(QueryDesc* query, ScanDirection direction, uint64 count,
+                                   bool execute_once) {
+    if (!IsCaptured(nesting)) {
+        previous_run(query, direction, count, execute_once);
+        return;
+    }
+    RunMetered(query, [=] { previous_run(query, direction, count, execute_once); });
+}
+
 void Ran(QueryDesc* query, ScanDirection direction, uint64 count, bool execute_once) {
-    RunInside(query, [=] {
-        if (previous_run != nullptr) {
-            previous_run(query, direction, count, execute_once);
-        } else {
-            standard_ExecutorRun(query, direction, count, execute_once);
-        }
-    });
+    settings.capture == kCaptureNone ? previous_run(query, direction, count, execute_once)
+                                     : RunCaptured(query, direction, count, execute_once);
+}
+
+/// Nothing is left to be run: no triggers, no WITH that writes. So it is with nearly each SELECT.
+bool HasNothingToFinish(const QueryDesc* query) {
+    return previous_finish == standard_ExecutorFinish &&
+           (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) != 0 &&
+           query->estate->es_auxmodifytables == NIL;
+}
+
+[[gnu::noinline]] void FinishCaptured(QueryDesc* query) {
+    if (HasNothingToFinish(query) || !IsCaptured(nesting)) {
+        previous_finish(query);
+        return;
+    }
+    RunMetered(query, [=] { previous_finish(query); });
 }
 
 void Finished(QueryDesc* query) {
-    RunInside(query, [=] {
-        if (previous_finish != nullptr) {
-            previous_finish(query);
-        } else {
-            standard_ExecutorFinish(query);
-        }
-    });
+    settings.capture == kCaptureNone ? previous_finish(query) : FinishCaptured(query);
 }
 
 void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& execution) {
@@ -134,53 +170,81 @@ void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& e
     KeepSlow(slow);
 }
 
-void CountQuery(QueryDesc* query) {
-    InstrEndLoop(query->totaltime);
+[[gnu::noinline]] void CountNewQuery(const QueryDesc* query, const StatementKey& key,
+                                     const Execution& execution) {
+    const PlannedStmt* planned = query->plannedstmt;
+    char tables[kTablesRoom];
+    NamesOfTables(planned, tables);
+    KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location, planned->stmt_len,
+                  nullptr, nullptr);
+    CountNew(key, OperationOf(query->operation), tables, execution);
+}
+
+void CountQuery(QueryDesc* query, const Usage& used, Oid user, uint64_t plan_ns) {
     const PlannedStmt* planned = query->plannedstmt;
     const StatementKey key =
-        KeyFor(planned->queryId, nesting == 0, GetUserId(), EndpointOf(PlaceOf(query), nesting));
+        KeyFor(planned->queryId, nesting == 0, user, EndpointOf(PlaceOf(query), nesting));
     const PlanShape shape = ShapeOf(planned);
-    Execution execution;
-    execution.duration_ns = Nanoseconds(query->totaltime->total);
-    execution.rows = query->estate->es_processed;
-    execution.full_scans = shape.full_scans;
-    execution.sorts = shape.sorts;
-    execution.is_slow = IsSlow(execution.duration_ns);
-    execution.ended_us = EndedUs(execution.duration_ns);
-    SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
+    const Execution execution = {.duration_ns = used.ns,
+                                 .plan_ns = plan_ns,
+                                 .rows = query->estate->es_processed,
+                                 .hit_blocks = used.hit_blocks,
+                                 .read_blocks = used.read_blocks,
+                                 .temp_written_blocks = used.temp_written_blocks,
+                                 .wal_bytes = used.wal_bytes,
+                                 .full_scans = shape.full_scans,
+                                 .sorts = shape.sorts,
+                                 .ended_us = EndedUs(used.ns),
+                                 .is_slow = IsSlow(used.ns)};
     if (!CountKnown(key, execution)) {
-        char tables[kTablesRoom];
-        NamesOfTables(planned, tables);
-        KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
-                      planned->stmt_len, nullptr, nullptr);
-        CountNew(key, OperationOf(query->operation), tables, execution);
+        CountNewQuery(query, key, execution);
     }
     if (execution.is_slow) {
         KeepSlowQuery(query, key, execution);
     }
 }
 
-void Ended(QueryDesc* query) {
-    if (query->totaltime != nullptr && IsCapturedQuery(query, nesting)) {
-        CountQuery(query);
+[[gnu::noinline]] void EndCaptured(QueryDesc* query) {
+    if (!IsCapturedQuery(query, nesting)) {
+        return;
     }
-    if (previous_end != nullptr) {
-        previous_end(query);
-    } else {
-        standard_ExecutorEnd(query);
+    if (Meter* meter = MeterOf(query)) {
+        CloseMeter(meter);
+        CountQuery(query, meter->used, meter->user, meter->plan_ns);
+    } else if (query->totaltime != nullptr) {
+        InstrEndLoop(query->totaltime);
+        CountQuery(query, UsageOfTotal(*query->totaltime), GetUserId(), 0);
+    }
+}
+
+void Ended(QueryDesc* query) {
+    if (settings.capture != kCaptureNone) {
+        EndCaptured(query);
+    }
+    previous_end(query);
+}
+
+}  // namespace
+
+namespace {
+
+template <typename Hook>
+void KeepPrevious(Hook hook, Hook* previous) {
+    if (hook != nullptr) {
+        *previous = hook;
     }
 }
 
 }  // namespace
 
 void InstallExecutorHooks() {
-    previous_start = ExecutorStart_hook;
+    KeepPrevious(ExecutorStart_hook, &previous_start);
     ExecutorStart_hook = Started;
-    previous_run = ExecutorRun_hook;
+    KeepPrevious(ExecutorRun_hook, &previous_run);
     ExecutorRun_hook = Ran;
-    previous_finish = ExecutorFinish_hook;
+    KeepPrevious(ExecutorFinish_hook, &previous_finish);
     ExecutorFinish_hook = Finished;
-    previous_end = ExecutorEnd_hook;
+    KeepPrevious(ExecutorEnd_hook, &previous_end);
     ExecutorEnd_hook = Ended;
 }
 

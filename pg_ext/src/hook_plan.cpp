@@ -19,7 +19,7 @@ namespace upkeep::pg {
 namespace {
 
 post_parse_analyze_hook_type previous_parse = nullptr;
-planner_hook_type previous_planner = nullptr;
+planner_hook_type previous_planner = standard_planner;
 
 }  // namespace
 
@@ -51,7 +51,10 @@ void KeepQueryText(uint64_t fingerprint, const char* source, int location, int l
 
 namespace {
 
-void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
+// Each hook is two functions, so that capture off costs a test and a jump: what needs a stack frame
+// is in the other one.
+
+[[gnu::noinline]] void ParsedCaptured(ParseState* state, Query* query, JumbleState* jumble) {
     if (previous_parse != nullptr) {
         previous_parse(state, query, jumble);
     }
@@ -61,14 +64,18 @@ void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
     }
 }
 
-PlannedStmt* PlanAsBefore(Query* parse, const char* text, int options, ParamListInfo params) {
-    return previous_planner != nullptr ? previous_planner(parse, text, options, params)
-                                       : standard_planner(parse, text, options, params);
+void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
+    if (settings.capture != kCaptureNone) {
+        ParsedCaptured(state, query, jumble);
+    } else if (previous_parse != nullptr) {
+        previous_parse(state, query, jumble);
+    }
 }
 
-PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo params) {
+[[gnu::noinline]] PlannedStmt* PlanCaptured(Query* parse, const char* text, int options,
+                                            ParamListInfo params) {
     if (!IsCaptured(nesting) || parse->queryId == 0) {
-        return PlanAsBefore(parse, text, options, params);
+        return previous_planner(parse, text, options, params);
     }
     const uint64_t fingerprint = parse->queryId;
     const capture::Operation operation = OperationOf(parse->commandType);
@@ -76,11 +83,10 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     const SourcePlace place = {text, parse->stmt_location, parse->stmt_len};
     EnterStatement(place, here.level);
     PlannedStmt* volatile result = nullptr;
-    instr_time start;
-    INSTR_TIME_SET_CURRENT(start);
+    const uint64_t start_ns = NowNs();
     ++nesting;  // what the planner runs (constant functions) is not a client's
     PG_TRY();
-    { result = PlanAsBefore(parse, text, options, params); }
+    { result = previous_planner(parse, text, options, params); }
     PG_CATCH();
     {
         nesting = here.level;
@@ -89,12 +95,14 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     }
     PG_END_TRY();
     nesting = here.level;
-    instr_time took;
-    INSTR_TIME_SET_CURRENT(took);
-    INSTR_TIME_SUBTRACT(took, start);
-    CountPlanning(KeyFor(fingerprint, here.level == 0, here.user, EndpointOf(place, here.level)),
-                  Nanoseconds(INSTR_TIME_GET_DOUBLE(took)));
+    CountPlanning(fingerprint, here.level == 0, here.user, EndpointOf(place, here.level),
+                  NowNs() - start_ns);
     return result;
+}
+
+PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo params) {
+    return settings.capture == kCaptureNone ? previous_planner(parse, text, options, params)
+                                            : PlanCaptured(parse, text, options, params);
 }
 
 }  // namespace
@@ -102,7 +110,9 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
 void InstallPlanHooks() {
     previous_parse = post_parse_analyze_hook;
     post_parse_analyze_hook = Parsed;
-    previous_planner = planner_hook;
+    if (planner_hook != nullptr) {
+        previous_planner = planner_hook;
+    }
     planner_hook = Planned;
 }
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_state.h"
 
-#include "own_call.h"
-#include "shmem.h"
+#include "meter.h"
 
 extern "C" {
-#include "access/parallel.h"
 #include "libpq/libpq-be.h"
 }
 
@@ -15,12 +13,10 @@ using capture::Execution;
 using capture::StatementKey;
 
 int nesting = 0;
+TimestampTz turned_on_in = 0;
+Meter meters[kMeters] = {};
 
 namespace {
-
-/// Start of the client's message that turned capture on, or 0: of what was under way by then no
-/// level is known, so it goes uncounted.
-TimestampTz turned_on_in = 0;
 
 int64_t NowUs() {
     return GetCurrentTimestamp() + kPostgresEpochUs;
@@ -32,31 +28,8 @@ Place Here() {
     return {nesting, GetUserId()};
 }
 
-bool IsCapturedHere(int level) {
-    if (SharedStore() == nullptr || IsParallelWorker() || own_calls > 0) {
-        return false;
-    }
-    if (level == 0 && turned_on_in != 0 && turned_on_in == GetCurrentStatementStartTimestamp()) {
-        return false;
-    }
-    return settings.capture == kCaptureAll || level == 0;
-}
-
 void LeaveMessageUncounted() {
     turned_on_in = GetCurrentStatementStartTimestamp();
-}
-
-bool IsSlow(uint64_t ns) {
-    return settings.slow_threshold_ms >= 0 &&
-           ns >= static_cast<uint64_t>(settings.slow_threshold_ms) * 1000000;
-}
-
-uint64_t Nanoseconds(double seconds) {
-    return seconds > 0 ? static_cast<uint64_t>(seconds * 1e9 + 0.5) : 0;
-}
-
-int64_t EndedUs(uint64_t ns) {
-    return GetCurrentStatementStartTimestamp() + kPostgresEpochUs + static_cast<int64_t>(ns / 1000);
 }
 
 void SetUsage(Execution* execution, const BufferUsage& buffers, const WalUsage& wal) {
@@ -64,13 +37,6 @@ void SetUsage(Execution* execution, const BufferUsage& buffers, const WalUsage& 
     execution->read_blocks = static_cast<uint64_t>(buffers.shared_blks_read);
     execution->temp_written_blocks = static_cast<uint64_t>(buffers.temp_blks_written);
     execution->wal_bytes = wal.wal_bytes;
-}
-
-uint64_t NsSince(const instr_time& start) {
-    instr_time took;
-    INSTR_TIME_SET_CURRENT(took);
-    INSTR_TIME_SUBTRACT(took, start);
-    return Nanoseconds(INSTR_TIME_GET_DOUBLE(took));
 }
 
 SlowInput SlowOf(const StatementKey& key, const Execution& execution) {

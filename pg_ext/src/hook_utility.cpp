@@ -31,7 +31,7 @@ struct UtilityFrame {
     bool may_hold_password;
     const char* tag;
     char tables[kTablesRoom];
-    instr_time start;
+    uint64_t start_ns;
     BufferUsage buffers;
     WalUsage wal;
 };
@@ -56,7 +56,7 @@ UtilityFrame FrameOf(const PlannedStmt* statement, const char* source) {
     NameOfUtilityTable(statement->utilityStmt, frame.tables);
     frame.buffers = pgBufferUsage;
     frame.wal = pgWalUsage;
-    INSTR_TIME_SET_CURRENT(frame.start);
+    frame.start_ns = NowNs();
     return frame;
 }
 
@@ -81,7 +81,7 @@ uint32_t EndpointAtEnd(const UtilityFrame& frame) {
 
 void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, int level) {
     Execution execution;
-    execution.duration_ns = NsSince(frame.start);
+    execution.duration_ns = NowNs() - frame.start_ns;
     execution.rows = RowsOf(completion);
     execution.is_slow = IsSlow(execution.duration_ns);
     execution.ended_us = EndedUs(execution.duration_ns);
@@ -129,8 +129,8 @@ void RunCounted(const UtilityCall& call) {
     {
         nesting = here.level;
         KeepUtilityText(frame, here.user);
-        CountFailure(frame.fingerprint, capture::Operation::kUtility, here, NsSince(frame.start),
-                     frame.endpoint);
+        CountFailure(frame.fingerprint, capture::Operation::kUtility, here,
+                     NowNs() - frame.start_ns, frame.endpoint);
         PG_RE_THROW();
     }
     PG_END_TRY();

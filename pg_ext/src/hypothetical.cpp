@@ -141,11 +141,11 @@ IndexOptInfo* ToIndexInfo(PlannerInfo* root, const HypotheticalIndex& index, Oid
     return info;
 }
 
-void AddAssumed(PlannerInfo* root, Oid relid, bool inhparent, RelOptInfo* rel) {
+[[gnu::noinline]] void AddIndexes(PlannerInfo* root, Oid relid, bool inhparent, RelOptInfo* rel) {
     if (previous_relation_info != nullptr) {
         previous_relation_info(root, relid, inhparent, rel);
     }
-    if (assumed.query == nullptr || !IsOurPlanning(root)) {
+    if (!IsOurPlanning(root)) {
         return;
     }
     for (int i = 0; i < assumed.count; ++i) {
@@ -153,6 +153,15 @@ void AddAssumed(PlannerInfo* root, Oid relid, bool inhparent, RelOptInfo* rel) {
             rel->indexlist =
                 lcons(ToIndexInfo(root, *assumed.indexes[i], relid, rel), rel->indexlist);
         }
+    }
+}
+
+/// For each relation of each statement that anybody plans: two tests.
+void AddAssumed(PlannerInfo* root, Oid relid, bool inhparent, RelOptInfo* rel) {
+    if (assumed.query != nullptr) {
+        AddIndexes(root, relid, inhparent, rel);
+    } else if (previous_relation_info != nullptr) {
+        previous_relation_info(root, relid, inhparent, rel);
     }
 }
 

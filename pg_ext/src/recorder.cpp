@@ -33,10 +33,13 @@ auto Safely(Body body) noexcept -> decltype(body()) {
 }
 
 struct PlanningTime {
-    StatementKey key;
+    uint64_t fingerprint = 0;
+    Oid user = InvalidOid;
+    uint32_t endpoint = 0;
+    bool top_level = false;
     uint64_t ns = 0;
 };
-PlanningTime pending_planning;  // of a statement that was not known when it was planned
+PlanningTime pending_planning;  // of the statement planned last, until it starts
 
 capture::MaskOptions Options(int highest_parameter) {
     return {.dialect = capture::SqlDialect::kPostgres,
@@ -99,11 +102,6 @@ bool CountKnown(const StatementKey& key, const Execution& execution) noexcept {
 
 void CountNew(const StatementKey& key, capture::Operation operation, const char* tables,
               const Execution& execution) noexcept {
-    Execution counted = execution;
-    if (pending_planning.key == key) {
-        counted.plan_ns += pending_planning.ns;
-        pending_planning = {};
-    }
     Safely([&] {
         if (NamesOurSchema(KeptText(key))) {
             return false;  // who asks us is not part of the workload; asked again, it is new again
@@ -111,15 +109,46 @@ void CountNew(const StatementKey& key, capture::Operation operation, const char*
         capture::StatementInfo info;
         info.operation = operation;
         info.tables = tables;
-        SharedStore()->RecordNew(BackendStatements(), key, info, counted);
+        SharedStore()->RecordNew(BackendStatements(), key, info, execution);
         return true;
     });
 }
 
-void CountPlanning(const StatementKey& key, uint64_t ns) noexcept {
-    if (!SharedStore()->AddPlanning(BackendStatements(), key, ns)) {
-        pending_planning = {key, ns};
+namespace {
+
+bool IsPlanned(uint64_t fingerprint, bool top_level, Oid user) {
+    return pending_planning.fingerprint == fingerprint && pending_planning.top_level == top_level &&
+           pending_planning.user == user;
+}
+
+[[gnu::noinline]] void AddPlanning(const PlanningTime& planning) {
+    SharedStore()->AddPlanning(
+        BackendStatements(),
+        KeyFor(planning.fingerprint, planning.top_level, planning.user, planning.endpoint),
+        planning.ns);
+}
+
+}  // namespace
+
+void CountPlanning(uint64_t fingerprint, bool top_level, Oid user, uint32_t endpoint,
+                   uint64_t ns) noexcept {
+    if (pending_planning.ns != 0) {
+        if (IsPlanned(fingerprint, top_level, user)) {
+            ns += pending_planning.ns;
+        } else {
+            AddPlanning(pending_planning);
+        }
     }
+    pending_planning = {fingerprint, user, endpoint, top_level, ns};
+}
+
+uint64_t TakePlanning(uint64_t fingerprint, bool top_level, Oid user) noexcept {
+    if (pending_planning.ns == 0 || !IsPlanned(fingerprint, top_level, user)) {
+        return 0;
+    }
+    const uint64_t ns = pending_planning.ns;
+    pending_planning.ns = 0;
+    return ns;
 }
 
 bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {

@@ -31,8 +31,12 @@ bool CountKnown(const capture::StatementKey& key, const capture::Execution& exec
 /// `tables`: names separated by '\n'.
 void CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
               const capture::Execution& execution) noexcept;
-/// Time of planning alone; kept for the coming execution if the statement is new.
-void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
+/// Time of planning alone. It waits for the execution that nearly always comes next, and is added
+/// to the statement without one when another is planned.
+void CountPlanning(uint64_t fingerprint, bool top_level, Oid user, uint32_t endpoint,
+                   uint64_t ns) noexcept;
+/// The time that waits for this statement, which is the caller's now; 0: none.
+uint64_t TakePlanning(uint64_t fingerprint, bool top_level, Oid user) noexcept;
 
 /// Texts are kept per user: `user` is who sent it, also where an error left another role in force.
 bool TextIsKept(uint64_t fingerprint, Oid user) noexcept;

@@ -15,6 +15,12 @@ extern "C" {
 
 namespace upkeep::pg {
 
+namespace detail {
+capture::Store* store = nullptr;
+capture::StatementCache statement_cache;
+capture::TextCache text_cache;
+}  // namespace detail
+
 namespace {
 
 shmem_request_hook_type previous_request = nullptr;
@@ -23,10 +29,7 @@ shmem_startup_hook_type previous_startup = nullptr;
 // Built in place when the segment is there; never destroyed, as the process just ends.
 static_assert(std::is_trivially_destructible_v<capture::Store>);
 alignas(capture::Store) char store_memory[sizeof(capture::Store)];
-capture::Store* store = nullptr;
 bool is_shared = false;
-capture::StatementCache statement_cache;
-capture::TextCache text_cache;
 
 capture::StoreLimits LimitsOfSettings() {
     capture::StoreLimits limits;
@@ -46,9 +49,9 @@ void Request() {
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
 void Attach(void* block, bool found, const capture::StoreLimits& limits) noexcept {
     const int64_t now_us = GetCurrentTimestamp() + kPostgresEpochUs;
-    store = found ? new (store_memory) capture::Store(block)
-                  : new (store_memory)
-                        capture::Store(capture::Store::Format(block, limits, now_us));
+    detail::store = found ? new (store_memory) capture::Store(block)
+                          : new (store_memory)
+                                capture::Store(capture::Store::Format(block, limits, now_us));
 }
 
 void Startup() {
@@ -85,15 +88,6 @@ void MakePrivateStore() {
 
 bool IsStoreShared() {
     return is_shared;
-}
-capture::Store* SharedStore() {
-    return store;
-}
-capture::StatementCache& BackendStatements() {
-    return statement_cache;
-}
-capture::TextCache& BackendTexts() {
-    return text_cache;
 }
 
 }  // namespace upkeep::pg

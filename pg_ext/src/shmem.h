@@ -21,13 +21,26 @@ inline constexpr capture::StoreLimits kPrivateLimits = {.statements = 500,
                                                         .endpoints = 100,
                                                         .counters = 100};
 
+namespace detail {
+// What the inline functions below read; nobody else does.
+extern capture::Store* store;
+extern capture::StatementCache statement_cache;
+extern capture::TextCache text_cache;
+}  // namespace detail
+
 /// This process's view of the store it captures into; nullptr: it does not capture.
-capture::Store* SharedStore();
+inline capture::Store* SharedStore() {
+    return detail::store;
+}
 /// Does that store hold what all backends run, or this one's statements only?
 bool IsStoreShared();
 
 /// This backend's memory of where statements and texts stand.
-capture::StatementCache& BackendStatements();
-capture::TextCache& BackendTexts();
+inline capture::StatementCache& BackendStatements() {
+    return detail::statement_cache;
+}
+inline capture::TextCache& BackendTexts() {
+    return detail::text_cache;
+}
 
 }  // namespace upkeep::pg

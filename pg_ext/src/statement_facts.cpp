@@ -57,21 +57,38 @@ void AddRelation(char (&out)[kTablesRoom], Oid relation) {
     }
 }
 
+void AddShape(const Plan* plan, PlanShape* shape);
+
+void AddShapes(const List* plans, PlanShape* shape) {
+    for (int i = 0; i < list_length(plans); ++i) {
+        AddShape(static_cast<const Plan*>(list_nth(plans, i)), shape);
+    }
+}
+
 void AddShape(const Plan* plan, PlanShape* shape) {
     for (; plan != nullptr; plan = plan->lefttree) {
-        shape->full_scans += IsA(plan, SeqScan) ? 1 : 0;
-        shape->sorts += IsA(plan, Sort) || IsA(plan, IncrementalSort) ? 1 : 0;
-        AddShape(plan->righttree, shape);
-        const List* children = NIL;
-        if (IsA(plan, Append)) {
-            children = reinterpret_cast<const Append*>(plan)->appendplans;
-        } else if (IsA(plan, MergeAppend)) {
-            children = reinterpret_cast<const MergeAppend*>(plan)->mergeplans;
-        } else if (IsA(plan, SubqueryScan)) {
-            AddShape(reinterpret_cast<const SubqueryScan*>(plan)->subplan, shape);
+        switch (nodeTag(plan)) {
+            case T_SeqScan:
+                ++shape->full_scans;
+                break;
+            case T_Sort:
+            case T_IncrementalSort:
+                ++shape->sorts;
+                break;
+            case T_Append:
+                AddShapes(reinterpret_cast<const Append*>(plan)->appendplans, shape);
+                break;
+            case T_MergeAppend:
+                AddShapes(reinterpret_cast<const MergeAppend*>(plan)->mergeplans, shape);
+                break;
+            case T_SubqueryScan:
+                AddShape(reinterpret_cast<const SubqueryScan*>(plan)->subplan, shape);
+                break;
+            default:
+                break;
         }
-        for (int i = 0; i < list_length(children); ++i) {
-            AddShape(static_cast<const Plan*>(list_nth(children, i)), shape);
+        if (plan->righttree != nullptr) {
+            AddShape(plan->righttree, shape);
         }
     }
 }
@@ -145,9 +162,7 @@ void NameOfUtilityTable(const Node* utility, char (&out)[kTablesRoom]) {
 PlanShape ShapeOf(const PlannedStmt* planned) {
     PlanShape shape = {};
     AddShape(planned->planTree, &shape);
-    for (int i = 0; i < list_length(planned->subplans); ++i) {
-        AddShape(static_cast<const Plan*>(list_nth(planned->subplans, i)), &shape);
-    }
+    AddShapes(planned->subplans, &shape);
     return shape;
 }
 

@@ -8,9 +8,6 @@ namespace upkeep::capture {
 
 namespace {
 
-constexpr uint32_t kOperations = static_cast<uint32_t>(Operation::kOther) + 1;
-constexpr uint32_t kReserved = kOperations * 2;  // the rows of `other`, one per operation, status
-
 constexpr std::string_view kOtherTables = "other";
 
 uint32_t OtherRow(Operation operation, bool failed) {
@@ -65,16 +62,6 @@ uint32_t CounterTable::RowOf(Operation operation, std::string_view table, bool f
         }
     }
     return OtherRow(operation, failed);
-}
-
-void CounterTable::Add(uint32_t row, const Execution& execution) {
-    if (row >= kReserved + header_->capacity) {
-        return;
-    }
-    CounterRecord& record = records_[row];
-    Bump(record.buckets[CounterBoundOf(execution.duration_ns)], 1);
-    Bump(record.total_ns, execution.duration_ns);
-    Bump(record.rows, execution.rows);
 }
 
 void CounterTable::AddMany(uint32_t row, const StatementTotals& totals,

@@ -36,12 +36,6 @@ double MoveShift(const StatementTotals& totals, uint64_t to) {
 
 }  // namespace
 
-uint64_t HashOf(const StatementKey& key) {
-    const uint64_t who = uint64_t{key.database} << 32 | key.user;
-    const uint64_t where = uint64_t{key.endpoint} << 1 | key.top_level;
-    return Mix(static_cast<uint64_t>(key.fingerprint) ^ Mix(who ^ Mix(where + 1)));
-}
-
 std::string_view OperationName(Operation operation) {
     constexpr std::string_view kNames[] = {"SELECT", "INSERT",  "UPDATE", "DELETE",
                                            "MERGE",  "UTILITY", "OTHER"};
@@ -57,15 +51,8 @@ void StatementTable::Format(uint32_t capacity, uint32_t page_count) {
     }
 }
 
-SlotRef StatementTable::FindStatement(StatementCache& cache, const StatementKey& key) {
-    const uint64_t hash = HashOf(key);
-    const SlotRef known = cache.Look(hash);
-    if (known && PinExact(known)) {
-        if (At(known.record).key == key) {
-            return known;
-        }
-        Unpin(known);
-    }
+SlotRef StatementTable::FindUncached(StatementCache& cache, uint64_t hash,
+                                     const StatementKey& key) {
     const SlotRef found = Find(hash, Is(key));
     if (found) {
         cache.Remember(hash, found);
@@ -101,34 +88,6 @@ SlotRef StatementTable::ClaimStatement(StatementCache& cache, const StatementKey
     return found;
 }
 
-void StatementTable::Add(SlotRef pinned, const Execution& execution) {
-    StatementRecord& record = At(pinned.record);
-    StatementTotals& totals = record.totals;
-    Put(totals.last_seen_us, execution.ended_us);
-    Bump(totals.slow_calls, execution.is_slow ? 1 : 0);
-    if (execution.is_error) {
-        Bump(totals.errors, 1);
-        return;
-    }
-    const uint64_t ns = execution.duration_ns;
-    Bump(totals.total_ns, ns);
-    Bump(totals.rows, execution.rows);
-    Bump(totals.plan_ns, execution.plan_ns);
-    Bump(totals.hit_blocks, execution.hit_blocks);
-    Bump(totals.read_blocks, execution.read_blocks);
-    Bump(totals.temp_written_blocks, execution.temp_written_blocks);
-    Bump(totals.wal_bytes, execution.wal_bytes);
-    Bump(totals.full_scans, execution.full_scans);
-    Bump(totals.sorts, execution.sorts);
-    Lower(totals.min_ns, ns);
-    Raise(totals.max_ns, ns);
-    const double off = static_cast<double>(ns) - static_cast<double>(totals.shift_ns);
-    std::atomic_ref<double>(totals.squares_ns2).fetch_add(off * off, std::memory_order_relaxed);
-    AddDuration(record, BucketOf(ns), 1);
-    // Last, and read first: a call that a reader sees brings what it adds with it.
-    std::atomic_ref<uint64_t>(totals.calls).fetch_add(1, std::memory_order_release);
-}
-
 void StatementTable::AddTotals(SlotRef pinned, const StatementTotals& counted,
                                std::span<const BucketCount> buckets) {
     StatementRecord& record = At(pinned.record);
@@ -154,20 +113,7 @@ void StatementTable::AddTotals(SlotRef pinned, const StatementTotals& counted,
     std::atomic_ref<uint64_t>(totals.calls).fetch_add(counted.calls, std::memory_order_release);
 }
 
-void StatementTable::AddDuration(StatementRecord& record, uint32_t bucket, uint64_t count) {
-    HistogramPage* page = PageFor(record, std::min(bucket / kPageSteps, kPages - 1));
-    if (page == nullptr) {
-        Bump(header_->pages_missed, count);
-        return;
-    }
-    Bump(page->counts[bucket % kPageSteps], count);
-}
-
-HistogramPage* StatementTable::PageFor(StatementRecord& record, uint32_t octave) {
-    uint32_t seen = Get(record.pages[octave], std::memory_order_acquire);
-    if (seen != 0) {
-        return &pages_[seen - 1];
-    }
+HistogramPage* StatementTable::NewPage(StatementRecord& record, uint32_t octave) {
     uint32_t page = Pages().Pop();
     for (int i = 0; page == FreeList::kNone && i < kEvictionsForOnePage && EvictOne(); ++i) {
         page = Pages().Pop();
@@ -178,6 +124,7 @@ HistogramPage* StatementTable::PageFor(StatementRecord& record, uint32_t octave)
     for (uint64_t& count : pages_[page].counts) {
         Put(count, 0);
     }
+    uint32_t seen = 0;
     if (!Swap(record.pages[octave], seen, page + 1, std::memory_order_acq_rel)) {
         Pages().Push(page);  // another was faster
         return &pages_[seen - 1];

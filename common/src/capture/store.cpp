@@ -94,18 +94,6 @@ Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     return store;
 }
 
-bool Store::Record(StatementCache& cache, const StatementKey& key, const Execution& execution) {
-    const SlotRef found = statements_.FindStatement(cache, key);
-    if (!found) {
-        return false;
-    }
-    statements_.Add(found, execution);
-    const StatementRecord& record = statements_.At(found.record);
-    counters_.Add(execution.is_error ? record.counter_failed : record.counter_ok, execution);
-    statements_.Unpin(found);
-    return true;
-}
-
 void Store::RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
                       const Execution& execution) {
     FillCounters(&info);

@@ -8,7 +8,6 @@ namespace upkeep::capture {
 namespace {
 
 constexpr int kEvictionsForOneText = 300;  // one of 64 kB takes 261 chunks
-constexpr uint32_t kLooksPerTouch = 64;
 
 uint64_t HashOfText(uint32_t database, int64_t fingerprint, uint32_t user) {
     return Mix(static_cast<uint64_t>(fingerprint) ^ Mix((uint64_t{user} << 32 | database) + 1));
@@ -47,19 +46,15 @@ bool TextTable::Touch(uint32_t database, int64_t fingerprint, uint32_t user) {
     return true;
 }
 
-bool TextTable::Knows(TextCache& cache, uint32_t database, int64_t fingerprint, uint32_t user) {
-    const uint64_t hash = HashOfText(database, fingerprint, user);
-    TextCache::Entry& entry = cache.entries[hash % TextCache::kEntries];
-    if (entry.hash == hash && Holds(entry.ref) && ++entry.looks % kLooksPerTouch != 0) {
-        return true;
-    }
+bool TextTable::KnowsUncached(TextCache::Entry& entry, uint32_t database, int64_t fingerprint,
+                              uint32_t user) {
     const SlotRef found = FindText(database, fingerprint, user);
     if (!found) {
         return false;
     }
     Bump(At(found.record).touches, 1);
     Unpin(found);
-    entry = {.hash = hash, .ref = found, .looks = 0};
+    entry = {.fingerprint = fingerprint, .database = database, .user = user, .ref = found};
     return true;
 }
 

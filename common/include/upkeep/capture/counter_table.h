@@ -73,8 +73,21 @@ class CounterTable {
     void Reset();
 
   private:
+    static constexpr uint32_t kOperations = static_cast<uint32_t>(Operation::kOther) + 1;
+    static constexpr uint32_t kReserved = kOperations * 2;  // rows of `other`, one per labels
+
     CounterHeader* header_;
     CounterRecord* records_;
 };
+
+inline void CounterTable::Add(uint32_t row, const Execution& execution) {
+    if (row >= kReserved + header_->capacity) {
+        return;
+    }
+    CounterRecord& record = records_[row];
+    Bump(record.buckets[CounterBoundOf(execution.duration_ns)], 1);
+    Bump(record.total_ns, execution.duration_ns);
+    Bump(record.rows, execution.rows);
+}
 
 }  // namespace upkeep::capture

@@ -27,7 +27,11 @@ struct StatementKey {
     friend bool operator==(const StatementKey&, const StatementKey&) = default;
 };
 static_assert(std::is_trivially_copyable_v<StatementKey>);
-uint64_t HashOf(const StatementKey& key);
+inline uint64_t HashOf(const StatementKey& key) {
+    const uint64_t who = uint64_t{key.database} << 32 | key.user;
+    const uint64_t where = uint64_t{key.endpoint} << 1 | key.top_level;
+    return Mix(static_cast<uint64_t>(key.fingerprint) ^ Mix(who ^ Mix(where + 1)));
+}
 
 enum class Operation : uint32_t { kSelect, kInsert, kUpdate, kDelete, kMerge, kUtility, kOther };
 std::string_view OperationName(Operation operation);
@@ -181,15 +185,69 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
     static uint64_t Work(const StatementRecord& record);
 
   private:
+    SlotRef FindUncached(StatementCache& cache, uint64_t hash, const StatementKey& key);
     FreeList Pages() { return FreeList(&header_->pages_free, pages_, sizeof(HistogramPage)); }
     void AddDuration(StatementRecord& record, uint32_t bucket, uint64_t count);
-    /// The page of this octave, made where need be; nullptr: the pool is empty.
-    HistogramPage* PageFor(StatementRecord& record, uint32_t octave);
+    /// A page for this octave, which has none; nullptr: the pool is empty.
+    HistogramPage* NewPage(StatementRecord& record, uint32_t octave);
     StatementSnapshot Copy(const StatementRecord& record) const;
     StatementSnapshot TakeOut(StatementRecord& record);
 
     StatementHeader* header_;
     HistogramPage* pages_;
 };
+
+// What each execution runs through is inline: calls between files were a fifth of its price.
+
+inline SlotRef StatementTable::FindStatement(StatementCache& cache, const StatementKey& key) {
+    const uint64_t hash = HashOf(key);
+    const SlotRef known = cache.Look(hash);
+    if (known && PinExact(known)) {
+        if (At(known.record).key == key) [[likely]] {
+            return known;
+        }
+        Unpin(known);
+    }
+    return FindUncached(cache, hash, key);
+}
+
+inline void StatementTable::AddDuration(StatementRecord& record, uint32_t bucket, uint64_t count) {
+    const uint32_t octave = std::min(bucket / kPageSteps, kPages - 1);
+    const uint32_t known = Get(record.pages[octave], std::memory_order_acquire);
+    HistogramPage* page = known != 0 ? &pages_[known - 1] : NewPage(record, octave);
+    if (page == nullptr) [[unlikely]] {
+        Bump(header_->pages_missed, count);
+        return;
+    }
+    Bump(page->counts[bucket % kPageSteps], count);
+}
+
+inline void StatementTable::Add(SlotRef pinned, const Execution& execution) {
+    StatementRecord& record = At(pinned.record);
+    StatementTotals& totals = record.totals;
+    Put(totals.last_seen_us, execution.ended_us);
+    Bump(totals.slow_calls, execution.is_slow ? 1 : 0);
+    if (execution.is_error) {
+        Bump(totals.errors, 1);
+        return;
+    }
+    const uint64_t ns = execution.duration_ns;
+    Bump(totals.total_ns, ns);
+    Bump(totals.rows, execution.rows);
+    Bump(totals.plan_ns, execution.plan_ns);
+    Bump(totals.hit_blocks, execution.hit_blocks);
+    Bump(totals.read_blocks, execution.read_blocks);
+    Bump(totals.temp_written_blocks, execution.temp_written_blocks);
+    Bump(totals.wal_bytes, execution.wal_bytes);
+    Bump(totals.full_scans, execution.full_scans);
+    Bump(totals.sorts, execution.sorts);
+    Lower(totals.min_ns, ns);
+    Raise(totals.max_ns, ns);
+    const double off = static_cast<double>(ns) - static_cast<double>(totals.shift_ns);
+    std::atomic_ref<double>(totals.squares_ns2).fetch_add(off * off, std::memory_order_relaxed);
+    AddDuration(record, BucketOf(ns), 1);
+    // Last, and read first: a call that a reader sees brings what it adds with it.
+    std::atomic_ref<uint64_t>(totals.calls).fetch_add(1, std::memory_order_release);
+}
 
 }  // namespace upkeep::capture

@@ -116,4 +116,17 @@ class Store {
     SlowRing slow_;
 };
 
+inline bool Store::Record(StatementCache& cache, const StatementKey& key,
+                          const Execution& execution) {
+    const SlotRef found = statements_.FindStatement(cache, key);
+    if (!found) {
+        return false;
+    }
+    statements_.Add(found, execution);
+    const StatementRecord& record = statements_.At(found.record);
+    counters_.Add(execution.is_error ? record.counter_failed : record.counter_ok, execution);
+    statements_.Unpin(found);
+    return true;
+}
+
 }  // namespace upkeep::capture

@@ -48,7 +48,9 @@ struct TextHeader {
 struct TextCache {
     static constexpr uint32_t kEntries = 512;
     struct Entry {
-        uint64_t hash = 0;
+        int64_t fingerprint = 0;
+        uint32_t database = 0;
+        uint32_t user = 0;
         SlotRef ref;
         uint32_t looks = 0;
     };
@@ -77,6 +79,9 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     static uint64_t Work(const TextRecord& record) { return Get(record.touches); }
 
   private:
+    static constexpr uint32_t kLooksPerTouch = 64;
+    bool KnowsUncached(TextCache::Entry& entry, uint32_t database, int64_t fingerprint,
+                       uint32_t user);
     SlotRef FindText(uint32_t database, int64_t fingerprint, uint32_t user);
     FreeList Chunks() { return FreeList(&header_->chunks_free, chunks_, sizeof(TextChunk)); }
     /// First chunk + 1 of a chain that holds the text, or 0.
@@ -86,5 +91,17 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     TextHeader* header_;
     TextChunk* chunks_;
 };
+
+inline bool TextTable::Knows(TextCache& cache, uint32_t database, int64_t fingerprint,
+                             uint32_t user) {
+    // A fingerprint is a hash already
+    TextCache::Entry& entry =
+        cache.entries[static_cast<uint64_t>(fingerprint) % TextCache::kEntries];
+    if (entry.fingerprint == fingerprint && entry.user == user && entry.database == database &&
+        ++entry.looks % kLooksPerTouch != 0 && Holds(entry.ref)) [[likely]] {
+        return true;
+    }
+    return KnowsUncached(entry, database, fingerprint, user);
+}
 
 }  // namespace upkeep::capture
