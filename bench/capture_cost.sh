@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# What capture costs in PostgreSQL: instructions of the backend per transaction of `pgbench -S`, counted
-# by callgrind, against the same server without us and with pg_stat_statements. Counts do not depend
-# on what else the machine does. Kernel time is not in them.
+# What capture costs in PostgreSQL: instructions of the backend per statement, counted by callgrind,
+# against the same server without us and with pg_stat_statements. Counts do not depend on what else
+# the machine does. Kernel time is not in them. Two workloads: `pgbench -S`, and the statements of the
+# AutoPR scenario (tests/scenarios/autopr: reads and writes, joins, JSON, paging), each once, in a
+# transaction that is rolled back.
 # Usage: capture_cost.sh   (after `make pg`; needs valgrind, pgbench and pg_stat_statements)
 #   UPKEEP_COST_SCALE    scale of pgbench (2: the price of a statement does not depend on it)
 #   UPKEEP_COST_SHORT, UPKEEP_COST_LONG   transactions of the two runs (1000, 3000): the difference
 #                        of their counts leaves out connecting, caches and exit
+#   UPKEEP_COST_ROUNDS   rounds of the scenario's shorter run (10; the longer is three times that); 0: none
 #   UPKEEP_COST_SERVERS  some of the servers, by name (all of them)
 #   UPKEEP_COST_SCRIPT   a pgbench script instead of -S, one transaction
 #   UPKEEP_COST_KEEP     a folder for the profiles of the long runs, for callgrind_annotate
@@ -19,6 +22,8 @@ fi
 bindir=$("${PG_CONFIG:-pg_config}" --bindir)
 short=${UPKEEP_COST_SHORT:-1000}
 long=${UPKEEP_COST_LONG:-3000}
+rounds=${UPKEEP_COST_ROUNDS:-10}
+scenario=$here/../tests/scenarios/autopr
 upkeep=$UPKEEP_LIBDIR/upkeep.so
 # name | options of the server. The first is the base, and is measured again at the end.
 servers=(
@@ -50,12 +55,15 @@ control() {
     "${as_server[@]}" "$bindir/pg_ctl" -D "$UPKEEP_PGDATA" -w -t 120 "$@" >/dev/null
 }
 
-# $1: transactions, $2: protocol. Prints the file of the backend that ran them: of the backends that
-# this run connected (pgbench looks at the tables in one of its own) the one that did the most.
+# $1: transactions, $2: protocol, $3: workload. Prints the file of the backend that ran them: of the
+# backends that this run connected (pgbench looks at the tables in one of its own) the one that did
+# the most.
 profile_of() {
     local seen pids pid
     seen=$(wc -l <"$work/log")
-    "$bindir/pgbench" -n "${script[@]}" -c 1 -t "$1" -M "$2" --random-seed=1 >"$work/pgbench.log" 2>&1 || {
+    local what=("${script[@]}")
+    [ "$3" = pgbench ] || what=(-f "$work/scenario.sql" scenario)
+    "$bindir/pgbench" -n -c 1 -t "$1" -M "$2" --random-seed=1 "${what[@]}" >"$work/pgbench.log" 2>&1 || {
         cat "$work/pgbench.log" >&2
         return 1
     }
@@ -77,20 +85,41 @@ instructions() {
         END { print sum + 0 }'
 }
 
-# $1: name, $2: protocol. Prints instructions per transaction.
+# $1: name, $2: protocol, $3: workload. Prints instructions per statement.
 measure() {
-    local first second
-    profile_of "$long" "$2" >/dev/null # every block that is read is in the server's cache from here on
-    first=$(profile_of "$short" "$2")
-    second=$(profile_of "$long" "$2")
-    [ -z "${UPKEEP_COST_KEEP:-}" ] || cp "$second" "$UPKEEP_COST_KEEP/${1//[ ,]/_}.$2"
-    echo $((($(instructions "$second") - $(instructions "$first")) / (long - short)))
+    local first second less=$short more=$long each=1
+    if [ "$3" != pgbench ]; then
+        less=$rounds more=$((rounds * 3)) each=$statements
+    fi
+    profile_of "$more" "$2" "$3" >/dev/null # every block that is read is in the server's cache from here on
+    first=$(profile_of "$less" "$2" "$3")
+    second=$(profile_of "$more" "$2" "$3")
+    [ -z "${UPKEEP_COST_KEEP:-}" ] || cp "$second" "$UPKEEP_COST_KEEP/${1//[ ,]/_}.$3.$2"
+    echo $((($(instructions "$second") - $(instructions "$first")) / ((more - less) * each)))
+}
+
+# The scenario: its database, and its statements as a script of pgbench.
+build_scenario() {
+    createdb scenario
+    psql -qX -v ON_ERROR_STOP=1 -v scale=2000 -d scenario -c 'CREATE EXTENSION upkeep' \
+        -c 'SELECT count(*) FROM upkeep.install_workflow_schema()' -c 'DROP EXTENSION upkeep' \
+        -f "$scenario/generate.postgres.sql" -c 'VACUUM ANALYZE' >/dev/null
+    {
+        echo 'BEGIN;'
+        tail -n +2 "$scenario/workload.tsv" | cut -f5 | sed 's/$/;/'
+        echo 'ROLLBACK;'
+    } >"$work/scenario.sql"
+    statements=$(grep -c . "$work/scenario.sql")
 }
 
 "$bindir/pgbench" -i -q -s "${UPKEEP_COST_SCALE:-2}" >"$work/init.log" 2>&1
+workloads=(pgbench)
+if [ "$rounds" -gt 0 ]; then
+    build_scenario
+    workloads+=(scenario)
+fi
 control -m fast stop
 
-printf '%-22s %18s %18s\n' 'instructions' 'prepared' 'simple'
 declare -A base added
 for server in "${servers[@]}"; do
     name=${server%%|*}
@@ -101,23 +130,32 @@ for server in "${servers[@]}"; do
         cat "$work/log" >&2
         exit 1
     }
-    for protocol in prepared simple; do
-        count=$(measure "$name" "$protocol")
-        if [ "$name" = none ]; then
-            base[$protocol]=$count
-        else
-            added[$name.$protocol]=$((count - base[$protocol]))
-        fi
+    for workload in "${workloads[@]}"; do
+        for protocol in prepared simple; do
+            count=$(measure "$name" "$protocol" "$workload")
+            if [ "$name" = none ]; then
+                base[$workload.$protocol]=$count
+            else
+                added[$name.$workload.$protocol]=$((count - base[$workload.$protocol]))
+            fi
+        done
     done
     control -m fast stop
-    if [ "$name" = none ]; then
-        printf '%-22s %18d %18d\n' "$name" "${base[prepared]}" "${base[simple]}"
-    else
-        printf '%-22s %+18d %+18d\n' "$name" "${added[$name.prepared]}" "${added[$name.simple]}"
-    fi
 done
-for protocol in prepared simple; do
-    if [ -z "${added[upkeep.$protocol]:-}" ] || [ -z "${added[pg_stat_statements.$protocol]:-}" ]; then continue; fi
-    awk -v ours="${added[upkeep.$protocol]}" -v theirs="${added[pg_stat_statements.$protocol]}" -v what="$protocol" \
-        'BEGIN { printf "upkeep / pg_stat_statements, %s: %.2f\n", what, ours / theirs }'
+
+# Each module beside pg_stat_statements: what it adds to a statement.
+for workload in "${workloads[@]}"; do
+    printf '%-22s %18s %18s\n' "$workload" prepared simple
+    printf '%-22s %18d %18d\n' none "${base[$workload.prepared]}" "${base[$workload.simple]}"
+    for server in "${servers[@]:1}"; do
+        name=${server%%|*}
+        [ -n "${added[$name.$workload.simple]:-}" ] || continue
+        printf '%-22s %+18d %+18d\n' "$name" "${added[$name.$workload.prepared]}" "${added[$name.$workload.simple]}"
+    done
+    for protocol in prepared simple; do
+        ours=${added[upkeep.$workload.$protocol]:-} theirs=${added[pg_stat_statements.$workload.$protocol]:-}
+        if [ -z "$ours" ] || [ -z "$theirs" ]; then continue; fi
+        awk -v ours="$ours" -v theirs="$theirs" -v what="$workload, $protocol" \
+            'BEGIN { printf "upkeep / pg_stat_statements, %s: %.2f\n", what, ours / theirs }'
+    done
 done
