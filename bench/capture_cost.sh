@@ -8,7 +8,7 @@
 #   UPKEEP_COST_SCALE    scale of pgbench (2: the price of a statement does not depend on it)
 #   UPKEEP_COST_SHORT, UPKEEP_COST_LONG   transactions of the two runs (1000, 3000): the difference
 #                        of their counts leaves out connecting, caches and exit
-#   UPKEEP_COST_ROUNDS   rounds of the scenario's shorter run (10; the longer is three times that); 0: none
+#   UPKEEP_COST_ROUNDS   rounds of the scenario's shorter run (4; the longer is three times that); 0: none
 #   UPKEEP_COST_SERVERS  some of the servers, by name (all of them)
 #   UPKEEP_COST_SCRIPT   a pgbench script instead of -S, one transaction
 #   UPKEEP_COST_KEEP     a folder for the profiles of the long runs, for callgrind_annotate
@@ -22,7 +22,7 @@ fi
 bindir=$("${PG_CONFIG:-pg_config}" --bindir)
 short=${UPKEEP_COST_SHORT:-1000}
 long=${UPKEEP_COST_LONG:-3000}
-rounds=${UPKEEP_COST_ROUNDS:-10}
+rounds=${UPKEEP_COST_ROUNDS:-4}
 scenario=$here/../tests/scenarios/autopr
 upkeep=$UPKEEP_LIBDIR/upkeep.so
 # name | options of the server. The first is the base, and is measured again at the end.
@@ -119,6 +119,8 @@ if [ "$rounds" -gt 0 ]; then
     workloads+=(scenario)
 fi
 control -m fast stop
+# Each server begins with the same files, so that dead rows and full pages are the same for all.
+cp -a "$UPKEEP_PGDATA" "$work/data"
 
 declare -A base added
 for server in "${servers[@]}"; do
@@ -126,6 +128,8 @@ for server in "${servers[@]}"; do
     [ -z "${UPKEEP_COST_SERVERS:-}" ] || [[ $name == none || " $UPKEEP_COST_SERVERS " == *" $name "* ]] || continue
     : >"$work/log"
     [ ${#as_server[@]} -eq 0 ] || chown "$owner" "$work/log"
+    rm -rf "$UPKEEP_PGDATA"
+    cp -a "$work/data" "$UPKEEP_PGDATA"
     control -p "$work/postgres" -l "$work/log" -o "${server#*|}" start || {
         cat "$work/log" >&2
         exit 1

@@ -1,6 +1,6 @@
 // Many distinct statements against several servers in turns, for bench/collapse.sh. Two clients ask
-// one server for a slice of time, then the next one, so that what else the machine does meets all of
-// them alike. Connections stay open. Latency is that of the client; CPU is that of the backends.
+// one server for a slice of time, then the next one, so that what else the machine does meets all
+// of them alike. Connections stay open. Latency is that of the client; CPU is that of the backends.
 // Usage: collapse_client SHAPES TEXT_BYTES SLICE_MS ROUNDS NAME=CONNINFO…     the first is the base
 // SPDX-License-Identifier: PostgreSQL
 #include <libpq-fe.h>
@@ -98,9 +98,8 @@ void RunSlice(Server& server, const std::vector<std::string>& queries,
     const Clock::time_point start = Clock::now();
     std::vector<std::thread> threads;
     for (int i = 0; i < kClients; ++i) {
-        threads.emplace_back([&, i] {
-            RunUntil(server.clients[i], queries, start + slice, seed * kClients + i);
-        });
+        threads.emplace_back(
+            [&, i] { RunUntil(server.clients[i], queries, start + slice, seed * kClients + i); });
     }
     for (std::thread& thread : threads) {
         thread.join();
@@ -148,7 +147,8 @@ void Report(const std::vector<Server>& servers) {
         std::vector<double> ratios;
         for (size_t i = 0; i < server.rates.size(); ++i) {  // against the base before and after
             const std::vector<double>& base = servers[0].rates;
-            ratios.push_back(2 * server.rates[i] / (base[i] + base[std::min(i + 1, base.size() - 1)]));
+            ratios.push_back(2 * server.rates[i] /
+                             (base[i] + base[std::min(i + 1, base.size() - 1)]));
         }
         std::vector<uint32_t> all;
         for (const Client& client : server.clients) {
@@ -158,7 +158,8 @@ void Report(const std::vector<Server>& servers) {
         const auto at = [&](double q) {
             return all[static_cast<size_t>(q * static_cast<double>(all.size() - 1))] / 1e3;
         };
-        const double cpu_us = static_cast<double>(server.cpu_ns) / 1e3 / static_cast<double>(server.queries);
+        const double cpu_us =
+            static_cast<double>(server.cpu_ns) / 1e3 / static_cast<double>(server.queries);
         printf("%-20s %9.0f %12.3f %6s %9.0f %9.0f %9.0f %9.1f %7.1f\n", server.name.c_str(),
                Median(server.rates), Median(ratios), "", at(0.5), at(0.99), at(0.999), at(1) / 1e3,
                cpu_us);

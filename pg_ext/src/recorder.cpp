@@ -41,6 +41,14 @@ struct PlanningTime {
 };
 PlanningTime pending_planning;  // of the statement planned last, until it starts
 
+/// Of the text kept last, which nearly always is that of the statement counted next.
+struct LastText {
+    int64_t fingerprint = 0;
+    uint32_t user = 0;
+    bool names_us = false;
+};
+LastText last_text;
+
 capture::MaskOptions Options(int highest_parameter) {
     return {.dialect = capture::SqlDialect::kPostgres,
             .backslash = !standard_conforming_strings,
@@ -82,6 +90,19 @@ std::string KeptText(const StatementKey& key) {
     return SharedStore()->texts().Read(key.database, key.fingerprint, key.user).value_or("");
 }
 
+/// Is this statement upkeep's own business?
+bool NamesUs(const StatementKey& key) {
+    if (last_text.fingerprint == key.fingerprint && last_text.user == key.user) {
+        return last_text.names_us;
+    }
+    return NamesOurSchema(KeptText(key));
+}
+
+bool Keep(uint64_t fingerprint, Oid user, std::string_view text) {
+    last_text = {static_cast<int64_t>(fingerprint), user, NamesOurSchema(text)};
+    return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint), text, user);
+}
+
 std::string TextOrEmpty(const char* text) {
     return text == nullptr ? std::string() : std::string(text);
 }
@@ -103,7 +124,7 @@ bool CountKnown(const StatementKey& key, const Execution& execution) noexcept {
 void CountNew(const StatementKey& key, capture::Operation operation, const char* tables,
               const Execution& execution) noexcept {
     Safely([&] {
-        if (NamesOurSchema(KeptText(key))) {
+        if (NamesUs(key)) {
             return false;  // who asks us is not part of the workload; asked again, it is new again
         }
         capture::StatementInfo info;
@@ -157,17 +178,11 @@ bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {
 }
 
 void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept {
-    Safely([&] {
-        return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint),
-                                           Masked(text), user);
-    });
+    Safely([&] { return Keep(fingerprint, user, Masked(text)); });
 }
 
 void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept {
-    Safely([&] {
-        return SharedStore()->texts().Keep(MyDatabaseId, static_cast<int64_t>(fingerprint), text,
-                                           user);
-    });
+    Safely([&] { return Keep(fingerprint, user, text); });
 }
 
 void KeepSlow(const SlowInput& input) noexcept {

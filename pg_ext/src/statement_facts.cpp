@@ -26,10 +26,17 @@ using capture::Operation;
 /// Appends one name if it fits as a whole and is not there yet.
 void AddName(char (&out)[kTablesRoom], const char* schema, const char* name) {
     char full[kTablesRoom];
-    snprintf(full, sizeof(full), schema == nullptr ? "%s%s" : "%s.%s",
-             schema == nullptr ? "" : schema, name);
-    const size_t length = strlen(full);
+    const size_t schema_length = schema == nullptr ? 0 : strlen(schema) + 1;
+    const size_t length = schema_length + strlen(name);
     const size_t used = strlen(out);
+    if (used + 1 + length + 1 > kTablesRoom) {
+        return;
+    }
+    if (schema != nullptr) {
+        memcpy(full, schema, schema_length - 1);
+        full[schema_length - 1] = '.';
+    }
+    memcpy(full + schema_length, name, length - schema_length);
     for (const char* at = out; *at != '\0';) {
         const char* end = strchrnul(at, '\n');
         if (static_cast<size_t>(end - at) == length && memcmp(at, full, length) == 0) {
@@ -37,11 +44,12 @@ void AddName(char (&out)[kTablesRoom], const char* schema, const char* name) {
         }
         at = *end == '\n' ? end + 1 : end;
     }
-    if (used + 1 + length + 1 > kTablesRoom) {
-        return;
+    char* to = out + used;
+    if (used != 0) {
+        *to++ = '\n';
     }
-    snprintf(out + used, kTablesRoom - used, used == 0 ? "%s%s" : "%s%s", used == 0 ? "" : "\n",
-             full);
+    memcpy(to, full, length);
+    to[length] = '\0';
 }
 
 /// The relation may be gone: the statement itself may have dropped it.

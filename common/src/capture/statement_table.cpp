@@ -9,7 +9,6 @@ namespace upkeep::capture {
 namespace {
 
 constexpr int kEvictionsForOnePage = 8;
-constexpr uint64_t kWorkOfACall = 1000;  // ns; so that very fast statements count as well
 
 auto Is(const StatementKey& key) {
     return [&key](const StatementRecord& record) { return record.key == key; };
@@ -139,11 +138,6 @@ void StatementTable::Release(StatementRecord& record) {
             Pages().Push(held - 1);
         }
     }
-}
-
-uint64_t StatementTable::Work(const StatementRecord& record) {
-    return Get(record.totals.total_ns) +
-           kWorkOfACall * (Get(record.totals.calls) + Get(record.totals.errors));
 }
 
 StatementSnapshot StatementTable::Copy(const StatementRecord& record) const {

@@ -71,8 +71,9 @@ constexpr uint32_t IndexSizeFor(uint32_t capacity) {
     return size;
 }
 
-/// `Table` derives from this and has `void Release(Record&)` (give back what the record owns) and
-/// `uint64_t Work(const Record&)` (grows with use). Record's first member is `SlotHead head`.
+/// `Table` derives from this and has `void Release(Record&)` (give back what the record owns),
+/// `void AboutToRelease(Record&)` (may fetch what Release will read) and `uint64_t Work(const
+/// Record&)` (grows with use). Record's first member is `SlotHead head`.
 template <typename Table, typename Record>
 class SlotMap {
   public:
@@ -305,14 +306,36 @@ class SlotMap {
         return free != FreeList::kNone ? free : TakeColdest();
     }
 
+    struct Sample {
+        uint32_t records[kSample];
+    };
+
+    /// The records that the hand comes to next. They are asked for at once, as each is far from the
+    /// others and out of the processor's cache.
+    Sample NextSample() {
+        const uint64_t from =
+            std::atomic_ref<uint64_t>(header_->hand).fetch_add(kSample, std::memory_order_relaxed);
+        const uint32_t capacity = header_->capacity;
+        const auto stride = static_cast<uint32_t>(kStride % capacity);
+        uint64_t at = from * kStride % capacity;
+        Sample sample;
+        for (uint32_t& record : sample.records) {
+            record = static_cast<uint32_t>(at);
+            const auto* bytes = reinterpret_cast<const char*>(&records_[record]);
+            __builtin_prefetch(bytes);
+            __builtin_prefetch(bytes + 64);
+            at += stride;
+            at -= at >= capacity ? capacity : 0;
+        }
+        return sample;
+    }
+
     uint32_t TakeColdest() {
         for (uint32_t round = 0; round < kRounds; ++round) {
-            const uint64_t from = std::atomic_ref<uint64_t>(header_->hand)
-                                      .fetch_add(kSample, std::memory_order_relaxed);
+            const Sample sample = NextSample();
             uint32_t coldest = FreeList::kNone;
             uint64_t least = UINT64_MAX;
-            for (uint32_t i = 0; i < kSample; ++i) {
-                const auto record = static_cast<uint32_t>((from + i) * kStride % header_->capacity);
+            for (const uint32_t record : sample.records) {
                 const uint64_t state = Get(records_[record].head.state);
                 if (!CanPin(state) || (state & kPins) != 0) {
                     continue;
@@ -346,6 +369,7 @@ class SlotMap {
             !Swap(taken.head.state, seen, generation, std::memory_order_acq_rel)) {
             return false;
         }
+        static_cast<Table*>(this)->AboutToRelease(taken);
         uint64_t word = WordFor(taken.head.hash, record);
         Swap(index_[taken.head.index_at & (header_->index_size - 1)], word, 0,
              std::memory_order_acq_rel);

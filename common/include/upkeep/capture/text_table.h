@@ -76,6 +76,9 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     uint64_t BytesUsed() const { return Get(header_->bytes_used); }
 
     void Release(TextRecord& record);
+    void AboutToRelease(const TextRecord& record) {
+        __builtin_prefetch(&chunks_[record.first > 0 ? record.first - 1 : 0]);
+    }
     static uint64_t Work(const TextRecord& record) { return Get(record.touches); }
 
   private:
