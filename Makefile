@@ -8,7 +8,8 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench bench-sqlite bench-cost clean
+	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench bench-sqlite bench-cost \
+	bench-collapse bench-memory clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -93,6 +94,13 @@ bench-sqlite: sqlite ## what capture costs an application with SQLite, as a rati
 
 bench-cost: pg   ## what capture costs a PostgreSQL backend, in instructions (valgrind, minutes)
 	@bash bench/capture_cost.sh
+
+bench-collapse: pg ## many distinct statements, three servers side by side (a minute)
+	@bash bench/collapse.sh
+
+bench-memory: pg ## 10 million statements through a backend: does it grow? (half an hour)
+	@UPKEEP_MEMORY_STATEMENTS=$${UPKEEP_MEMORY_STATEMENTS:-10000000} UPKEEP_SHOW_LOG=1 bash tests/pg/with_cluster.sh \
+		-c shared_preload_libraries=upkeep_preload -c autovacuum=off /usr/bin/python3 -B tests/pg/test_memory.py
 
 clean:           ## removes what was built
 	rm -rf build build-asan build-fuzz build-bench; $(PG) clean

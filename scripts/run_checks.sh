@@ -68,6 +68,17 @@ check_exports() {
     violate_exports postgres 'void _PG_init(void){}'
 }
 
+check_no_locks() {
+    [ -e pg_ext/build/host/hooks.o ] || return 0
+    expect pass 'capture waits for nobody' bash scripts/check_no_locks.sh \
+        pg_ext/build/host/{hook_*,hooks,recorder}.o pg_ext/build/core/capture/*.o
+    local call
+    for call in LWLockAcquire s_lock pthread_mutex_lock nanosleep; do
+        echo "void $call(void); void hook(void) { $call(); }" | cc -x c -c -o "$scratch/waits.o" -
+        expect fail "a hook that calls $call" bash scripts/check_no_locks.sh "$scratch/waits.o"
+    done
+}
+
 check_version() {
     local copy=$scratch/version
     expect pass 'the version is written once' bash scripts/check_version_once.sh
@@ -158,6 +169,7 @@ check_documented() {
 
 check_core
 check_exports
+check_no_locks
 check_version
 check_reference
 check_sql

@@ -4,8 +4,8 @@
 //
 //   parse ─▶ text kept, constants as $n       (once per statement and backend, else a look)
 //   plan  ─▶ time
-//   start ─▶ totaltime allocated
-//   run, finish ─▶ nesting; an error is counted for the statement and goes on
+//   start ─▶ a meter opened
+//   run, finish ─▶ metered, nesting; an error is counted for the statement and goes on
 //   end   ─▶ one atomic add per counter; slow ones: plan, ring
 //
 // Cancelled and failed statements never reach `end`; what failed is known where it unwinds. In
