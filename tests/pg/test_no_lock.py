@@ -17,8 +17,8 @@ import psycopg2
 
 from host import Asks, connect
 
-STOPS = int(os.environ.get("UPKEEP_STOPS", "12"))  # of each kind
-HELD_S = 0.6
+STOPS = int(os.environ.get("UPKEEP_STOPS", "10"))  # of each kind
+HELD_S = 0.4
 
 
 def shape(chosen):
@@ -26,19 +26,21 @@ def shape(chosen):
     return f"SELECT {', '.join(['g'] * chosen.randint(1, 300))} FROM generate_series(1, 1) g"
 
 
+# Much work in one message each, so that the backend is seldom met waiting for its client.
+
 def read(cursor, _):
-    cursor.execute("SELECT count(query) FROM upkeep.statements")
+    cursor.execute("""SELECT (SELECT count(query) FROM upkeep.statements WHERE calls > g)
+                      FROM generate_series(1, 100) g""")
     cursor.execute("SELECT count(*) FROM upkeep.metrics()")
 
 
 def reset(cursor, chosen):
-    cursor.execute("SELECT upkeep.reset_statements()")
-    write(cursor, chosen)
+    cursor.execute("; ".join(shape(chosen) for _ in range(10)))
+    cursor.execute("SELECT upkeep.reset_statements() FROM generate_series(1, 500)")
 
 
 def write(cursor, chosen):
-    for _ in range(20):
-        cursor.execute(shape(chosen))
+    cursor.execute("; ".join(shape(chosen) for _ in range(100)))
 
 
 class Runner(threading.Thread):
@@ -96,12 +98,12 @@ class NoLock(Asks):
                 free.append(self.worked(worker, HELD_S + chosen.random() * 0.01))
                 os.kill(victim.pid, signal.SIGSTOP)
                 try:
-                    held.append(self.worked(worker, HELD_S))
                     inside.append(is_inside_us(victim.pid))
+                    held.append(self.worked(worker, HELD_S))
                     # who reads and who resets does not wait either
                     with contextlib.closing(connect(self.database)) as other, other.cursor() as cursor:
                         cursor.execute("SET statement_timeout = '20s'")
-                        read(cursor, chosen)
+                        cursor.execute("SELECT count(query) FROM upkeep.statements")
                         if chosen.random() < 0.3:
                             cursor.execute("SELECT upkeep.reset_statements()")
                 finally:
