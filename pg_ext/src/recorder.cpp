@@ -178,7 +178,10 @@ bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {
 }
 
 void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept {
-    Safely([&] { return Keep(fingerprint, user, Masked(text)); });
+    Safely([&] {
+        SharedStore()->Foresee(KeyFor(fingerprint, true, user, 0));
+        return Keep(fingerprint, user, Masked(text));
+    });
 }
 
 void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept {

@@ -36,6 +36,10 @@ SlotRef TextTable::FindText(uint32_t database, int64_t fingerprint, uint32_t use
     return Find(HashOfText(database, fingerprint, user), Is(database, fingerprint, user));
 }
 
+void TextTable::Foresee(const StatementKey& key) {
+    SlotMap::Foresee(HashOfText(key.database, key.fingerprint, key.user));
+}
+
 bool TextTable::Touch(uint32_t database, int64_t fingerprint, uint32_t user) {
     const SlotRef found = FindText(database, fingerprint, user);
     if (!found) {
@@ -144,12 +148,24 @@ uint32_t TextTable::MakeChain(std::string_view text) {
             FreeChain(first);
             return 0;
         }
+        FetchNextChunk();
         Put(chunks_[chunk].link, first);
         std::memcpy(chunks_[chunk].bytes, text.data() + from, end - from);
         first = chunk + 1;
         end = from;
     }
     return first;
+}
+
+/// The chunk that the free list gives next, while this one is being filled.
+void TextTable::FetchNextChunk() const {
+    const auto next = static_cast<uint32_t>(Get(header_->chunks_free.word));
+    if (next != 0 && next <= header_->chunk_count) {
+        const auto* bytes = reinterpret_cast<const char*>(&chunks_[next - 1]);
+        for (size_t at = 0; at < sizeof(TextChunk); at += 64) {
+            __builtin_prefetch(bytes + at, 1);
+        }
+    }
 }
 
 void TextTable::FreeChain(uint32_t first) {

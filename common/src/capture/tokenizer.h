@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "upkeep/capture/normalize.h"
@@ -36,8 +37,18 @@ inline bool IsWordStart(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
            static_cast<unsigned char>(c) >= 0x80;
 }
+/// One look instead of eight comparisons: most bytes of a text are parts of words.
+inline constexpr std::array<bool, 256> kWordParts = [] {
+    std::array<bool, 256> parts = {};
+    for (int i = 0; i < 256; ++i) {
+        const auto c = static_cast<char>(i);
+        parts[i] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                   c == '_' || c == '$' || i >= 0x80;
+    }
+    return parts;
+}();
 inline bool IsWordPart(char c) {
-    return IsWordStart(c) || IsDigit(c) || c == '$';
+    return kWordParts[static_cast<unsigned char>(c)];
 }
 inline bool IsOperatorPart(char c) {
     return std::string_view("+-*/<>=~!@#%^&|`?:").find(c) != std::string_view::npos;

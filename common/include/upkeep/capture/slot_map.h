@@ -106,6 +106,15 @@ class SlotMap {
     /// Is there a record that nobody has yet? True only for the moment.
     bool HasFree() const { return static_cast<uint32_t>(Get(header_->free.word)) != 0; }
 
+    /// Fetches what claiming a record for a new key will read: its place in the index, and the
+    /// records that the hand comes to next. To be called some time before.
+    void Foresee(uint64_t hash) {
+        __builtin_prefetch(&Word(hash, 0));
+        __builtin_prefetch(&Word(hash, kWindow / 2));
+        __builtin_prefetch(&Word(hash, kWindow - 1));
+        SampleFrom(Get(header_->hand));
+    }
+
     /// Pins the record if it still is what `ref` meant.
     bool PinExact(SlotRef ref) {
         if (ref.record >= header_->capacity) {
@@ -310,11 +319,14 @@ class SlotMap {
         uint32_t records[kSample];
     };
 
-    /// The records that the hand comes to next. They are asked for at once, as each is far from the
-    /// others and out of the processor's cache.
     Sample NextSample() {
-        const uint64_t from =
-            std::atomic_ref<uint64_t>(header_->hand).fetch_add(kSample, std::memory_order_relaxed);
+        return SampleFrom(
+            std::atomic_ref<uint64_t>(header_->hand).fetch_add(kSample, std::memory_order_relaxed));
+    }
+
+    /// The records that the hand comes to from there. They are asked for at once, as each is far
+    /// from the others and out of the processor's cache.
+    Sample SampleFrom(uint64_t from) const {
         const uint32_t capacity = header_->capacity;
         const auto stride = static_cast<uint32_t>(kStride % capacity);
         uint64_t at = from * kStride % capacity;

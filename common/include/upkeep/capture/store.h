@@ -81,6 +81,11 @@ class Store {
     /// here.
     void RecordNew(StatementCache& cache, const StatementKey& key, StatementInfo info,
                    const Execution& execution);
+    /// A statement with this key will probably be new: fetches the memory that this will need.
+    void Foresee(const StatementKey& key) {
+        texts_.Foresee(key);
+        statements_.Foresee(HashOf(key));
+    }
     /// Adds time of planning to a known statement. False: it is not known; nothing was counted.
     bool AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t ns);
     /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.

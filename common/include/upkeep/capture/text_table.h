@@ -9,7 +9,7 @@
 
 #include <optional>
 
-#include "upkeep/capture/slot_map.h"
+#include "upkeep/capture/statement_table.h"
 
 namespace upkeep::capture {
 
@@ -72,6 +72,8 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     bool Keep(uint32_t database, int64_t fingerprint, std::string_view text, uint32_t user = 0);
     std::optional<std::string> Read(uint32_t database, int64_t fingerprint, uint32_t user = 0);
 
+    void Foresee(const StatementKey& key);
+
     uint64_t NotKept() const { return Get(header_->not_kept); }
     uint64_t BytesUsed() const { return Get(header_->bytes_used); }
 
@@ -89,6 +91,7 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     FreeList Chunks() { return FreeList(&header_->chunks_free, chunks_, sizeof(TextChunk)); }
     /// First chunk + 1 of a chain that holds the text, or 0.
     uint32_t MakeChain(std::string_view text);
+    void FetchNextChunk() const;
     void FreeChain(uint32_t first);
 
     TextHeader* header_;
