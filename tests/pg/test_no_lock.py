@@ -19,6 +19,7 @@ from host import Asks, connect
 
 STOPS = int(os.environ.get("UPKEEP_STOPS", "10"))  # of each kind
 HELD_S = 0.4
+TRIES = 30  # to meet it in our code
 
 
 def shape(chosen):
@@ -80,6 +81,21 @@ def is_inside_us(pid):
     return None
 
 
+def stop(pid, chosen):
+    """Stops the process, if it can be in code of ours. Is it there?"""
+    for attempt in range(TRIES):
+        os.kill(pid, signal.SIGSTOP)
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            while file.read().rsplit(")", 1)[1].split()[0] != "T":
+                time.sleep(0.001)
+                file.seek(0)
+        inside = is_inside_us(pid)
+        if inside is not False or attempt == TRIES - 1:
+            return inside
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(chosen.random() * 0.01)
+
+
 class NoLock(Asks):
     def worked(self, worker, seconds):
         before = worker.done
@@ -96,9 +112,8 @@ class NoLock(Asks):
         try:
             for _ in range(STOPS):
                 free.append(self.worked(worker, HELD_S + chosen.random() * 0.01))
-                os.kill(victim.pid, signal.SIGSTOP)
+                inside.append(stop(victim.pid, chosen))
                 try:
-                    inside.append(is_inside_us(victim.pid))
                     held.append(self.worked(worker, HELD_S))
                     # who reads and who resets does not wait either
                     with contextlib.closing(connect(self.database)) as other, other.cursor() as cursor:
