@@ -71,9 +71,9 @@ constexpr uint32_t IndexSizeFor(uint32_t capacity) {
     return size;
 }
 
-/// `Table` derives from this and has `void Release(Record&)` (give back what the record owns),
-/// `void AboutToRelease(Record&)` (may fetch what Release will read) and `uint64_t Work(const
-/// Record&)` (grows with use). Record's first member is `SlotHead head`.
+/// `Table` derives from this and has `void Release(Record&)` (give back what the record owns) and
+/// `uint64_t Work(const Record&)` (grows with use); `void AboutToRelease(Record&)` may fetch what
+/// Release will read. Record's first member is `SlotHead head`.
 template <typename Table, typename Record>
 class SlotMap {
   public:
@@ -381,7 +381,9 @@ class SlotMap {
             !Swap(taken.head.state, seen, generation, std::memory_order_acq_rel)) {
             return false;
         }
-        static_cast<Table*>(this)->AboutToRelease(taken);
+        if constexpr (requires(Table table) { table.AboutToRelease(taken); }) {
+            static_cast<Table*>(this)->AboutToRelease(taken);
+        }
         uint64_t word = WordFor(taken.head.hash, record);
         Swap(index_[taken.head.index_at & (header_->index_size - 1)], word, 0,
              std::memory_order_acq_rel);
