@@ -3,6 +3,7 @@
 #include "hook_executor.h"
 
 #include "endpoint.h"
+#include "hook_n_plus_one.h"
 #include "hook_plan.h"
 #include "hook_state.h"
 #include "statement_facts.h"
@@ -111,6 +112,11 @@ void Ran(QueryDesc* query, ScanDirection direction, uint64 count, bool execute_o
             standard_ExecutorRun(query, direction, count, execute_once);
         }
     });
+    // A limit is the client's fetch size: the children of these rows run before the rest is asked
+    // for.
+    if (count != 0 && query->operation == CMD_SELECT && nesting == 0 && IsCapturedQuery(query, 0)) {
+        NotePortalPart(query);
+    }
 }
 
 void Finished(QueryDesc* query) {
@@ -148,12 +154,17 @@ void CountQuery(QueryDesc* query) {
     execution.is_slow = IsSlow(execution.duration_ns);
     execution.ended_us = EndedUs(execution.duration_ns);
     SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
-    if (!CountKnown(key, execution)) {
+    const capture::Operation operation = OperationOf(query->operation);
+    bool is_counted = CountKnown(key, execution);
+    if (!is_counted) {
         char tables[kTablesRoom];
         NamesOfTables(planned, tables);
         KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
                       planned->stmt_len, nullptr);
-        CountNew(key, OperationOf(query->operation), tables, execution);
+        is_counted = CountNew(key, operation, tables, execution);
+    }
+    if (is_counted && nesting == 0) {
+        NoteQuery(query, key, execution, operation);
     }
     if (execution.is_slow) {
         KeepSlowQuery(query, key, execution);

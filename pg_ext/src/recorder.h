@@ -5,6 +5,7 @@
 
 #include "pg.h"
 #include "shmem.h"
+#include "upkeep/capture/n_plus_one.h"
 
 namespace upkeep::pg {
 
@@ -25,8 +26,8 @@ capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user,
 
 /// True: known and counted. False: call CountNew.
 bool CountKnown(const capture::StatementKey& key, const capture::Execution& execution) noexcept;
-/// `tables`: names separated by '\n'.
-void CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
+/// `tables`: names separated by '\n'. False: it was not counted (it asks upkeep itself).
+bool CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
               const capture::Execution& execution) noexcept;
 /// Time of planning alone; kept for the coming execution if the statement is new.
 void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
@@ -48,6 +49,13 @@ struct SlowInput {
     bool keeps_literals;
 };
 void KeepSlow(const SlowInput& input) noexcept;
+
+/// The N+1 detector, see hook_n_plus_one.h. `values`: hash of the statement's values or nullptr.
+void FeedStatement(const capture::Finished& statement, const uint64_t* values) noexcept;
+void FeedPart(const capture::Finished& statement) noexcept;
+void EndDetectorScope() noexcept;
+/// Of a DECLARE: fingerprint of the cursor's query, which has none of the server's; 0: not found.
+uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept;
 
 void CountOwnError() noexcept;
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "captured.h"
+#include "settings_state.h"
 #include "trace.h"
 
 namespace upkeep::sqlite {
@@ -24,7 +25,15 @@ Result<void> SlowStatementsCall(sqlite3* db, const Arguments&, RowSink& rows) {
 }
 
 Result<void> EndpointsCall(sqlite3* db, const Arguments&, RowSink& rows) {
-    capture::EndpointRows(ReadStatements(db), rows);
+    const std::vector<capture::FindingView> findings = ReadFindings(db);
+    const bool is_looked_for = SettingValue("n_plus_one_threshold") != "0";
+    capture::EndpointRows(ReadStatements(db),
+                          is_looked_for ? std::optional(std::span(findings)) : std::nullopt, rows);
+    return {};
+}
+
+Result<void> NPlusOneCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    capture::FindingRows(ReadFindings(db), capture::SqlDialect::kSqlite, rows);
     return {};
 }
 
@@ -60,6 +69,7 @@ constexpr Body kBodies[] = {
     {.call = "statements", .rows = StatementsCall},
     {.call = "slow_statements", .rows = SlowStatementsCall},
     {.call = "endpoints", .rows = EndpointsCall},
+    {.call = "n_plus_one", .rows = NPlusOneCall},
     {.call = "percentile", .value = PercentileCall},
     {.call = "reset_statements", .value = ResetStatementsCall},
     {.call = "capture", .value = CaptureCall},
