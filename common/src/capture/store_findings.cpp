@@ -71,7 +71,7 @@ std::string_view QueryOfCursor(std::string_view declare, SqlDialect dialect) {
             continue;
         }
         std::string word(token.text);
-        std::transform(word.begin(), word.end(), word.begin(), Lower);
+        std::transform(word.begin(), word.end(), word.begin(), [](char c) { return Lower(c); });
         if (is_cursor && word == "for") {
             const auto end = static_cast<size_t>(token.text.data() - declare.data());
             return declare.substr(std::min(end + token.text.size() + 1, declare.size()));
