@@ -36,7 +36,7 @@ Finished FinishedOf(const capture::StatementKey& key, const capture::Execution& 
 
 /// Of the values of a statement: its bound parameters by their bytes, and the constants of its
 /// text, by hashing that.
-uint64_t HashOfValues(const QueryDesc* query) {
+StatementValues ValuesOf(const QueryDesc* query) {
     int location = query->plannedstmt->stmt_location;
     int length = query->plannedstmt->stmt_len;
     const char* text = CleanQuerytext(query->sourceText, &location, &length);
@@ -53,7 +53,7 @@ uint64_t HashOfValues(const QueryDesc* query) {
         get_typlenbyval(value.ptype, &size, &by_value);
         hash = capture::Mix(hash ^ datum_image_hash(value.value, by_value, size));
     }
-    return hash;
+    return {hash, text, length};
 }
 
 /// The last cursors that were declared: FETCH names no query, and the portal's has no fingerprint.
@@ -131,7 +131,7 @@ void NoteQueryInScope(const QueryDesc* query, const capture::StatementKey& key,
                       const capture::Execution& execution, capture::Operation operation) {
     const Finished statement = FinishedOf(key, execution, operation);
     if (detector.WantsValues(statement)) {
-        const uint64_t values = HashOfValues(query);
+        const StatementValues values = ValuesOf(query);
         FeedStatement(statement, &values);
     } else {
         FeedStatement(statement, nullptr);

@@ -167,10 +167,10 @@ namespace {
 
 /// One step of the detector; what it finds goes to the store.
 template <typename Step>
-void Detect(Step step) noexcept {
+void Detect(Step step, std::string_view running = {}) noexcept {
     Safely([&] {
         capture::StoreFindings findings(*SharedStore(), MyDatabaseId,
-                                        capture::SqlDialect::kPostgres);
+                                        capture::SqlDialect::kPostgres, running);
         step(findings);
         return true;
     });
@@ -178,11 +178,16 @@ void Detect(Step step) noexcept {
 
 }  // namespace
 
-void FeedStatement(const capture::Finished& statement, const uint64_t* values) noexcept {
-    const std::optional<uint64_t> hash = values != nullptr ? std::optional(*values) : std::nullopt;
-    Detect([&](capture::FindingPort& port) {
-        detector.Note(statement, hash, static_cast<uint32_t>(settings.n_plus_one_threshold), port);
-    });
+void FeedStatement(const capture::Finished& statement, const StatementValues* values) noexcept {
+    std::optional<uint64_t> hash;
+    std::string_view running;
+    if (values != nullptr) {
+        hash = values->hash;
+        running = {values->text, static_cast<size_t>(values->length)};
+    }
+    const auto threshold = static_cast<uint32_t>(settings.n_plus_one_threshold);
+    Detect([&](capture::FindingPort& port) { detector.Note(statement, hash, threshold, port); },
+           running);
 }
 
 void FeedPart(const capture::Finished& statement) noexcept {

@@ -50,8 +50,13 @@ struct SlowInput {
 };
 void KeepSlow(const SlowInput& input) noexcept;
 
-/// The N+1 detector, see hook_n_plus_one.h. `values`: hash of the statement's values or nullptr.
-void FeedStatement(const capture::Finished& statement, const uint64_t* values) noexcept;
+/// The N+1 detector, see hook_n_plus_one.h. `values`: of the statement, or nullptr: not wanted.
+struct StatementValues {
+    uint64_t hash;
+    const char* text;  // as it was sent
+    int length;
+};
+void FeedStatement(const capture::Finished& statement, const StatementValues* values) noexcept;
 void FeedPart(const capture::Finished& statement) noexcept;
 void EndDetectorScope() noexcept;
 /// Of a DECLARE: fingerprint of the cursor's query, which has none of the server's; 0: not found.

@@ -2,6 +2,7 @@
 #include "repeats.h"
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "upkeep/capture/normalize.h"
@@ -13,19 +14,18 @@ namespace {
 
 using capture::Finished;
 
-/// Of the text with its values in it.
-uint64_t HashOfValues(sqlite3_stmt* stmt) {
-    char* text = sqlite3_expanded_sql(stmt);
-    if (text == nullptr) {  // longer than SQLite's limit: taken for the same as the one before
-        return 0;
-    }
-    const auto hash = static_cast<uint64_t>(capture::Fingerprint(text));
-    sqlite3_free(text);
-    return hash;
+/// The text with its values in it; empty where that is longer than SQLite's limit, which makes all
+/// such statements look the same.
+std::string TextWithValues(sqlite3_stmt* stmt) {
+    char* expanded = sqlite3_expanded_sql(stmt);
+    std::string text = expanded != nullptr ? expanded : "";
+    sqlite3_free(expanded);
+    return text;
 }
 
-capture::StoreFindings FindingsOf(Capture& capture, uint32_t database) {
-    return {capture.store(), database, capture::SqlDialect::kSqlite};
+capture::StoreFindings FindingsOf(Capture& capture, uint32_t database,
+                                  std::string_view running = {}) {
+    return {capture.store(), database, capture::SqlDialect::kSqlite, running};
 }
 
 }  // namespace
@@ -65,10 +65,12 @@ void Repeats::Note(Capture& capture, const capture::StatementKey& key, sqlite3_s
                                 .duration_ns = execution.duration_ns,
                                 .ended_us = execution.ended_us};
         std::optional<uint64_t> values;
+        std::string running;
         if (detector_.WantsValues(finished)) {
-            values = HashOfValues(stmt);
+            running = TextWithValues(stmt);
+            values = static_cast<uint64_t>(capture::Fingerprint(running));
         }
-        capture::StoreFindings findings = FindingsOf(capture, key.database);
+        capture::StoreFindings findings = FindingsOf(capture, key.database, running);
         detector_.Note(finished, values, threshold, findings);
     }
 }

@@ -29,6 +29,12 @@ bool ReadsApplication(std::string_view normalized) {
     return false;
 }
 
+bool IsWord(const Token& token, std::string_view lower) {
+    return token.kind == Kind::kWord &&
+           std::equal(token.text.begin(), token.text.end(), lower.begin(), lower.end(),
+                      [](char left, char right) { return Lower(left) == right; });
+}
+
 FindingKey InDatabase(FindingKey key, uint32_t database) {
     key.database = database;
     return key;
@@ -63,20 +69,31 @@ ChildText DescribeChild(std::string_view text, SqlDialect dialect) {
     return told;
 }
 
+bool HasZeroOffset(std::string_view text, SqlDialect dialect) {
+    Tokenizer tokenizer(text, dialect);
+    bool is_after = false;
+    for (Token token = tokenizer.Next(); token.kind != Kind::kEnd; token = tokenizer.Next()) {
+        if (is_after && token.kind == Kind::kLiteral && token.text == "0") {
+            return true;
+        }
+        is_after = IsWord(token, "offset");
+    }
+    return false;
+}
+
 std::string_view QueryOfCursor(std::string_view declare, SqlDialect dialect) {
     bool is_cursor = false;
     Tokenizer tokenizer(declare, dialect);
     for (Token token = tokenizer.Next(); token.kind != Kind::kEnd; token = tokenizer.Next()) {
-        if (token.kind != Kind::kWord) {
-            continue;
-        }
-        std::string word(token.text);
-        std::transform(word.begin(), word.end(), word.begin(), [](char c) { return Lower(c); });
-        if (is_cursor && word == "for") {
+        if (is_cursor && IsWord(token, "for")) {
             const auto end = static_cast<size_t>(token.text.data() - declare.data());
-            return declare.substr(std::min(end + token.text.size() + 1, declare.size()));
+            std::string_view query = declare.substr(end + token.text.size());
+            while (!query.empty() && IsSpace(query.front())) {
+                query.remove_prefix(1);
+            }
+            return query;
         }
-        is_cursor = is_cursor || word == "cursor";
+        is_cursor = is_cursor || IsWord(token, "cursor");
     }
     return {};
 }
@@ -84,7 +101,9 @@ std::string_view QueryOfCursor(std::string_view declare, SqlDialect dialect) {
 ChildText StoreFindings::TextOf(const Finished& child) {
     const std::optional<std::string> text =
         store_.texts().Read(database_, child.fingerprint, child.user);
-    return text ? DescribeChild(*text, dialect_) : ChildText();
+    ChildText told = text ? DescribeChild(*text, dialect_) : ChildText();
+    told.is_page = told.is_page && !HasZeroOffset(running_, dialect_);
+    return told;
 }
 
 void StoreFindings::Add(const FindingKey& key, const FindingTotals& totals) {

@@ -271,7 +271,7 @@ TEST(NPlusOneTest, AsksForValuesOnlyUnderSuspicion) {
 TEST(NPlusOneTest, NeverTellsWithoutASource) {
     std::mt19937_64 random(20260101);
     const auto pick = [&](uint64_t below) { return random() % below; };
-    for (int round = 0; round < 3000; ++round) {
+    for (int round = 0; round < 1500; ++round) {
         Session session(static_cast<uint32_t>(1 + pick(8)));
         const uint64_t statements = 1 + pick(40);
         const bool has_sources = pick(4) != 0;
@@ -327,6 +327,19 @@ TEST(NPlusOneTest, ReadsWhatATextIs) {
     EXPECT_TRUE(describe("SELECT * FROM t WHERE a = ANY ($1)").has_list);
     EXPECT_FALSE(describe("SELECT * FROM t WHERE a IN (SELECT b FROM u WHERE c = $1)").has_list);
     EXPECT_FALSE(describe("SELECT \"offset\" FROM t WHERE a = 'in (1)'").is_page);
+}
+
+TEST(NPlusOneTest, FindsOffsetAndCursorQuery) {
+    EXPECT_TRUE(HasZeroOffset("SELECT 1 LIMIT 5 OFFSET 0", SqlDialect::kSqlite));
+    EXPECT_FALSE(HasZeroOffset("SELECT 1 LIMIT 0 OFFSET 10", SqlDialect::kSqlite));
+    EXPECT_FALSE(HasZeroOffset("SELECT 'offset', 0 LIMIT 0", SqlDialect::kPostgres));
+    const auto query = [](std::string_view text) {
+        return std::string(QueryOfCursor(text, SqlDialect::kPostgres));
+    };
+    EXPECT_EQ(query("DECLARE \"for\" NO SCROLL CURSOR WITH HOLD FOR SELECT 1"), "SELECT 1");
+    EXPECT_EQ(query("declare c binary cursor\nfor(select 1)"), "(select 1)");
+    EXPECT_EQ(query("DECLARE c CURSOR FOR"), "");
+    EXPECT_EQ(query("SELECT 1 FOR UPDATE"), "");
 }
 
 TEST(NPlusOneTest, SuggestionsNameTablesAndColumn) {

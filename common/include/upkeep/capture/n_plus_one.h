@@ -10,7 +10,7 @@
 //   more, and for at least half of its rows: else the two are neighbours under one parent, A B A B.
 // * Of several sources that pass, the one whose rows the count matches best is the parent.
 // * It reads a table of the application: SELECT 1, nextval() and catalogs are none of its concern.
-// * It is no page of its own (OFFSET, or LIMIT with a comparison and every page equally full): a
+// * It is no page of its own (OFFSET other than 0, or LIMIT with a comparison and every page equally full): a
 //   page is asked for because of the page before, which is the same statement.
 // * A statement with a list of values (IN, ANY) is a batch, and passes once it has run more often
 //   than a quarter of the rows: eager loading in batches never does.
