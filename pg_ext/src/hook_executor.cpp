@@ -154,17 +154,16 @@ void CountQuery(QueryDesc* query) {
     execution.is_slow = IsSlow(execution.duration_ns);
     execution.ended_us = EndedUs(execution.duration_ns);
     SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
-    const capture::Operation operation = OperationOf(query->operation);
     bool is_counted = CountKnown(key, execution);
     if (!is_counted) {
         char tables[kTablesRoom];
         NamesOfTables(planned, tables);
         KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
                       planned->stmt_len, nullptr);
-        is_counted = CountNew(key, operation, tables, execution);
+        is_counted = CountNew(key, OperationOf(query->operation), tables, execution);
     }
     if (is_counted && nesting == 0) {
-        NoteQuery(query, key, execution, operation);
+        NoteQuery(query, key, execution);
     }
     if (execution.is_slow) {
         KeepSlowQuery(query, key, execution);

@@ -65,8 +65,7 @@ constexpr uint32_t kCursors = 16;
 Cursor cursors[kCursors];
 
 uint32_t HashOfName(const char* name) {
-    return hash_bytes(reinterpret_cast<const unsigned char*>(name),
-                      static_cast<int>(strlen(name)));
+    return hash_bytes(reinterpret_cast<const unsigned char*>(name), static_cast<int>(strlen(name)));
 }
 
 UtilityMeaning MeaningOfDeclare(const DeclareCursorStmt* declare, const char* text, int length) {
@@ -128,7 +127,11 @@ void NoteUtility(const UtilityMeaning& meaning, const capture::StatementKey& key
 }
 
 void NoteQueryInScope(const QueryDesc* query, const capture::StatementKey& key,
-                      const capture::Execution& execution, capture::Operation operation) {
+                      const capture::Execution& execution) {
+    const capture::Operation operation = OperationOf(query->operation);
+    if (!detector.HasWork(operation, execution.rows)) {
+        return;
+    }
     const Finished statement = FinishedOf(key, execution, operation);
     if (detector.WantsValues(statement)) {
         const StatementValues values = ValuesOf(query);

@@ -23,12 +23,12 @@ void NoteUtility(const UtilityMeaning& meaning, const capture::StatementKey& key
                  const capture::Execution& execution);
 
 void NoteQueryInScope(const QueryDesc* query, const capture::StatementKey& key,
-                      const capture::Execution& execution, capture::Operation operation);
+                      const capture::Execution& execution);
 /// A query of the client's that was counted. Costs next to nothing where there is no suspicion.
 inline void NoteQuery(const QueryDesc* query, const capture::StatementKey& key,
-                      const capture::Execution& execution, capture::Operation operation) {
-    if (settings.n_plus_one_threshold > 0 && detector.HasWork(operation, execution.rows)) {
-        NoteQueryInScope(query, key, execution, operation);
+                      const capture::Execution& execution) {
+    if (detector.MayHaveWork(execution.rows) && settings.n_plus_one_threshold > 0) {
+        NoteQueryInScope(query, key, execution);
     }
 }
 

@@ -55,8 +55,8 @@ UtilityFrame FrameOf(const PlannedStmt* statement, const char* source) {
     EnterStatement(place, nesting);
     frame.may_hold_password = MayHoldPassword(statement->utilityStmt);
     frame.tag = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
-    frame.meaning = nesting == 0 ? MeaningOf(statement->utilityStmt, frame.text, length)
-                                 : UtilityMeaning{};
+    frame.meaning =
+        nesting == 0 ? MeaningOf(statement->utilityStmt, frame.text, length) : UtilityMeaning{};
     NameOfUtilityTable(statement->utilityStmt, frame.tables);
     frame.buffers = pgBufferUsage;
     frame.wal = pgWalUsage;

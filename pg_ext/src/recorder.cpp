@@ -5,8 +5,8 @@
 #include <cctype>
 #include <vector>
 
-#include "pg.h"
 #include "hook_n_plus_one.h"
+#include "pg.h"
 #include "settings.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/plan_json.h"
@@ -203,8 +203,7 @@ void EndDetectorScope() noexcept {
 uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept {
     return Safely([&]() -> uint64_t {
         const std::string_view text(declare, static_cast<size_t>(length));
-        const std::string_view query =
-            capture::QueryOfCursor(text, capture::SqlDialect::kPostgres);
+        const std::string_view query = capture::QueryOfCursor(text, capture::SqlDialect::kPostgres);
         const std::string shape = capture::Normalize(query, capture::SqlDialect::kPostgres);
         const int64_t fingerprint = capture::Fingerprint(shape);
         if (shape.empty() || NamesOurSchema(shape)) {

@@ -16,7 +16,7 @@ namespace upkeep::sqlite {
 namespace {
 
 constexpr int kApplicationId = 0x75706b70;  // `upkp`
-constexpr int kVersion = 2;  // 1: without n_plus_one
+constexpr int kVersion = 2;                 // 1: without n_plus_one
 constexpr int kReadBusyMs = 1000;
 
 constexpr const char* kSchema[] = {

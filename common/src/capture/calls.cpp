@@ -80,7 +80,8 @@ constexpr Column kEndpoints[] = {
     {"p50_ms", Type::kFloat8, "median statement"},
     {"p95_ms", Type::kFloat8, "95th percentile of its statements"},
     {"p99_ms", Type::kFloat8, "99th percentile of its statements"},
-    {"n_plus_one_count", Type::kBigint, "occurrences in n_plus_one; NULL: n_plus_one_threshold is 0"},
+    {"n_plus_one_count", Type::kBigint,
+     "occurrences in n_plus_one; NULL: n_plus_one_threshold is 0"},
     {"last_seen_at", Type::kTimestamp, "end of its last statement"},
     {"database_name", Type::kText, "database (SQLite: file)"},
 };

@@ -235,8 +235,8 @@ uint32_t Detector::SourceOf(int64_t fingerprint, FindingPort& port) {
 }
 
 void Detector::RunSource(const Finished& statement, bool is_part, FindingPort& port) {
-    const auto known = std::find_if(
-        std::begin(sources_), std::end(sources_), [&](const Source& source) {
+    const auto known =
+        std::find_if(std::begin(sources_), std::end(sources_), [&](const Source& source) {
             return source.runs != 0 && source.fingerprint == statement.fingerprint;
         });
     const bool is_known = known != std::end(sources_);

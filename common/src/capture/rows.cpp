@@ -187,9 +187,8 @@ void EndpointRows(std::span<const StatementView> statements,
         const StatementTotals& totals = sum->counts.totals;
         rows.Add({sum->endpoint, Count(totals.calls), Count(totals.errors), sum->statements,
                   Ms(totals.total_ns), QuantileMs(sum->counts, 0.5), QuantileMs(sum->counts, 0.95),
-                  QuantileMs(sum->counts, 0.99),
-                  findings ? Occurrences(*findings, *sum) : Value(), When(totals.last_seen_us),
-                  sum->database_name});
+                  QuantileMs(sum->counts, 0.99), findings ? Occurrences(*findings, *sum) : Value(),
+                  When(totals.last_seen_us), sum->database_name});
     }
 }
 

@@ -56,8 +56,8 @@ ChildText DescribeChild(std::string_view text, SqlDialect dialect) {
             told.is_page = told.is_page || word == "offset";
             has_limit = has_limit || word == "limit" || word == "fetch";
         } else if (token.kind == Kind::kOperator) {
-            has_comparison = has_comparison || word == "<" || word == ">" || word == "<=" ||
-                             word == ">=";
+            has_comparison =
+                has_comparison || word == "<" || word == ">" || word == "<=" || word == ">=";
         } else if (token.kind == Kind::kOpen && (before == "any" || before == "some")) {
             told.has_list = true;
         }

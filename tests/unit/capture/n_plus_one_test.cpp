@@ -97,9 +97,10 @@ class Session {
         } else if (word[0] == '@') {
             endpoint_ = static_cast<uint32_t>(std::stoul(word.substr(1)));
         } else if (word == "w" || word == "i" || word == "set") {
-            Note("", word == "w"   ? Operation::kUpdate
-                     : word == "i" ? Operation::kInsert
-                                   : Operation::kUtility,
+            Note("",
+                 word == "w"   ? Operation::kUpdate
+                 : word == "i" ? Operation::kInsert
+                               : Operation::kUtility,
                  1, 0);
         } else {
             Select(word);
@@ -139,7 +140,7 @@ class Session {
             rows = opened_[name];
             opened_[name] = 0;
         }
-        const uint64_t hash = values == "#"     ? ++unique_
+        const uint64_t hash = values == "#"      ? ++unique_
                               : values[0] == '%' ? ++turns_[name] % std::stoull(values.substr(1))
                                                  : std::hash<std::string>()(values);
         if (slash != std::string::npos && word[slash] == '+') {
@@ -301,7 +302,8 @@ TEST(NPlusOneTest, NeverTellsWithoutASource) {
         session.End();
         for (const std::string& told : session.port().Found()) {
             const std::string parent = told.substr(0, told.find('>'));
-            const std::string child = told.substr(told.find('>') + 1, told.find(':') - told.find('>') - 1);
+            const std::string child =
+                told.substr(told.find('>') + 1, told.find(':') - told.find('>') - 1);
             EXPECT_TRUE(has_sources) << told;
             EXPECT_NE(parent, child);
             EXPECT_GE(most_rows[parent], 1U) << told;

@@ -1,5 +1,5 @@
-// Repeated reads that were found (n_plus_one.h), in shared memory of a fixed size: sums per (parent,
-// child, database, user, endpoint, kind). Cold ones give way (slot_map.h).
+// Repeated reads that were found (n_plus_one.h), in shared memory of a fixed size: sums per
+// (parent, child, database, user, endpoint, kind). Cold ones give way (slot_map.h).
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 

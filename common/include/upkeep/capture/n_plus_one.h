@@ -10,7 +10,8 @@
 //   more, and for at least half of its rows: else the two are neighbours under one parent, A B A B.
 // * Of several sources that pass, the one whose rows the count matches best is the parent.
 // * It reads a table of the application: SELECT 1, nextval() and catalogs are none of its concern.
-// * It is no page of its own (OFFSET other than 0, or LIMIT with a comparison and every page equally full): a
+// * It is no page of its own (OFFSET other than 0, or LIMIT with a comparison and every page
+// equally full): a
 //   page is asked for because of the page before, which is the same statement.
 // * A statement with a list of values (IN, ANY) is a batch, and passes once it has run more often
 //   than a quarter of the rows: eager loading in batches never does.
@@ -80,6 +81,8 @@ class Detector {
     bool HasWork(Operation operation, uint64_t rows) const {
         return is_active_ || (rows >= 2 && operation == Operation::kSelect);
     }
+    /// The same without knowing the operation.
+    bool MayHaveWork(uint64_t rows) const { return is_active_ || rows >= 2; }
     /// In a scope: statements that are no source are of interest too.
     bool is_active() const { return is_active_; }
     /// Does Note want a hash of this statement's values? They cost the host something.
@@ -109,8 +112,8 @@ class Detector {
     struct Pair {
         uint64_t ns = 0;
         uint32_t runs = 0;
-        uint32_t since = 0;  // the source's last run
-        uint32_t most = 0;   // of `since`
+        uint32_t since = 0;      // the source's last run
+        uint32_t most = 0;       // of `since`
         bool is_beyond = false;  // `since` once was more than the source's run had rows
     };
     struct Child {
