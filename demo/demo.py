@@ -57,10 +57,10 @@ class Demo:
         return rows
 
 
-STEPS = [advice.step_database, verbs.step_captured, verbs.step_slow, verbs.step_other_process,
-         advice.step_advice, advice.step_applied, verbs.step_indexes, verbs.step_sessions,
-         verbs.step_pool, verbs.step_workflows, verbs.step_health, verbs.step_settings,
-         verbs.step_metrics, verbs.step_report]
+STEPS = [advice.step_database, verbs.step_captured, verbs.step_slow, verbs.step_n_plus_one,
+         verbs.step_other_process, advice.step_advice, advice.step_applied, verbs.step_indexes,
+         verbs.step_sessions, verbs.step_pool, verbs.step_workflows, verbs.step_health,
+         verbs.step_settings, verbs.step_metrics, verbs.step_report]
 
 
 def load_workload(host):

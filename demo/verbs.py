@@ -27,6 +27,19 @@ def step_slow(demo):
     demo.ask(demo.host.slow_sql)
 
 
+def step_n_plus_one(demo):
+    """Reads made once for each row of another (N+1), as an ORM does that loads lazily"""
+    parent = "SELECT id FROM workflow_executions ORDER BY id LIMIT 12"
+    child = "SELECT message FROM execution_logs WHERE execution_id = '{id}' LIMIT 5"
+    show.sql(parent + ";")
+    show.note("and for each of its 12 rows: " + child.replace("{id}", "…"))
+    for (key,) in demo.host.query(parent):
+        demo.host.query(child.replace("{id}", str(key)))
+    demo.ask("""\
+        SELECT kind, max_repeats, total_ms, suggestion
+        FROM {up}n_plus_one ORDER BY last_seen_at DESC LIMIT 1;""", lines=6)
+
+
 def step_other_process(demo):
     """What this process captured, seen from the shell in another one"""
     if demo.host.save_sql:

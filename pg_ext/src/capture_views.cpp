@@ -75,6 +75,11 @@ std::string TextOf(Store& store, uint32_t database, int64_t fingerprint, uint32_
     return Presentable(store.texts().Read(database, fingerprint, user).value_or(std::string()));
 }
 
+std::string TextOrNotKept(Store& store, uint32_t database, int64_t fingerprint, uint32_t user) {
+    std::string text = TextOf(store, database, fingerprint, user);
+    return text.empty() ? std::string(capture::kNotKept) : text;
+}
+
 void Notice(const char* message, const char* hint) {
     CallHostVoid([=] { ereport(NOTICE, (errmsg("%s", message), errhint("%s", hint))); });
 }
@@ -110,10 +115,7 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
         view.counts = std::move(snapshot);
         view.endpoint = Presentable(store.endpoints().NameOf(key.endpoint));
         if (texts == Texts::kRead && view.is_visible) {
-            view.query = TextOf(store, key.database, key.fingerprint, key.user);
-            if (view.query.empty()) {
-                view.query = capture::kNotKept;
-            }
+            view.query = TextOrNotKept(store, key.database, key.fingerprint, key.user);
         }
         views.push_back(std::move(view));
     }
@@ -143,6 +145,30 @@ std::vector<capture::SlowView> VisibleSlowStatements() {
         views.push_back(std::move(view));
     }
     return views;
+}
+
+std::vector<capture::FindingView> VisibleFindings(Texts texts) {
+    Store& store = *SharedStore();
+    Catalog catalog;
+    std::vector<capture::FindingView> views;
+    for (const capture::FindingSnapshot& finding : store.findings().Snapshots()) {
+        const capture::FindingKey& key = finding.key;
+        capture::FindingView view;
+        view.finding = finding;
+        view.is_visible = catalog.MaySee(key.user);
+        view.database_name = catalog.DatabaseName(key.database);
+        view.endpoint = Presentable(store.endpoints().NameOf(key.endpoint));
+        if (texts == Texts::kRead && view.is_visible) {
+            view.parent_query = TextOrNotKept(store, key.database, key.parent, key.user);
+            view.child_query = TextOrNotKept(store, key.database, key.child, key.user);
+        }
+        views.push_back(std::move(view));
+    }
+    return views;
+}
+
+bool LooksForNPlusOne() {
+    return settings.n_plus_one_threshold > 0;
 }
 
 std::vector<capture::CounterSnapshot> VisibleCounters() {

@@ -23,6 +23,10 @@ enum class Texts : bool { kLeave, kRead };
 /// Every captured statement; only those of this database if asked so.
 std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_database);
 std::vector<capture::SlowView> VisibleSlowStatements();
+/// Repeated reads; with their texts only if asked so.
+std::vector<capture::FindingView> VisibleFindings(Texts texts);
+/// Does this session look for them?
+bool LooksForNPlusOne();
 
 /// What never falls: executions by operation, first table and status. Tables show only with
 /// pg_read_all_stats.

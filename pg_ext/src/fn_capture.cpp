@@ -20,8 +20,18 @@ UPKEEP_ROWS(slow_statements) {
 
 UPKEEP_ROWS(endpoints) {
     if (!upkeep::pg::NoticeWithoutCapture()) {
+        const auto findings = upkeep::pg::VisibleFindings(upkeep::pg::Texts::kLeave);
         upkeep::capture::EndpointRows(
-            upkeep::pg::VisibleStatements(upkeep::pg::Texts::kLeave, false), rows);
+            upkeep::pg::VisibleStatements(upkeep::pg::Texts::kLeave, false),
+            upkeep::pg::LooksForNPlusOne() ? std::optional(std::span(findings)) : std::nullopt,
+            rows);
+    }
+}
+
+UPKEEP_ROWS(n_plus_one) {
+    if (!upkeep::pg::NoticeWithoutCapture()) {
+        upkeep::capture::FindingRows(upkeep::pg::VisibleFindings(upkeep::pg::Texts::kRead),
+                                     upkeep::capture::SqlDialect::kPostgres, rows);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "hook_executor.h"
 
 #include "endpoint.h"
+#include "hook_n_plus_one.h"
 #include "hook_plan.h"
 #include "hook_state.h"
 #include "meter.h"
@@ -133,6 +134,12 @@ void Started(QueryDesc* query, int flags) {
         return;
     }
     RunMetered(query, [=] { previous_run(query, direction, count, execute_once); });
+    // A limit is the client's fetch size: the children of these rows run before the rest is asked
+    // for.
+    if (count != 0 && nesting == 0 && query->operation == CMD_SELECT &&
+        query->plannedstmt->queryId != 0) {
+        NotePortalPart(query);
+    }
 }
 
 void Ran(QueryDesc* query, ScanDirection direction, uint64 count, bool execute_once) {
@@ -170,14 +177,14 @@ void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& e
     KeepSlow(slow);
 }
 
-[[gnu::noinline]] void CountNewQuery(const QueryDesc* query, const StatementKey& key,
+[[gnu::noinline]] bool CountNewQuery(const QueryDesc* query, const StatementKey& key,
                                      const Execution& execution) {
     const PlannedStmt* planned = query->plannedstmt;
     char tables[kTablesRoom];
     NamesOfTables(planned, tables);
     KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location, planned->stmt_len,
                   nullptr, nullptr);
-    CountNew(key, OperationOf(query->operation), tables, execution);
+    return CountNew(key, OperationOf(query->operation), tables, execution);
 }
 
 void CountQuery(QueryDesc* query, const Usage& used, Oid user, uint64_t plan_ns) {
@@ -196,8 +203,9 @@ void CountQuery(QueryDesc* query, const Usage& used, Oid user, uint64_t plan_ns)
                                  .sorts = shape.sorts,
                                  .ended_us = EndedUs(used.ns),
                                  .is_slow = IsSlow(used.ns)};
-    if (!CountKnown(key, execution)) {
-        CountNewQuery(query, key, execution);
+    const bool is_counted = CountKnown(key, execution) || CountNewQuery(query, key, execution);
+    if (is_counted && nesting == 0) {
+        NoteQuery(query, key, execution);
     }
     if (execution.is_slow) {
         KeepSlowQuery(query, key, execution);

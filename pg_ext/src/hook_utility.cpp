@@ -3,6 +3,7 @@
 #include "hook_utility.h"
 
 #include "endpoint.h"
+#include "hook_n_plus_one.h"
 #include "hook_state.h"
 #include "statement_facts.h"
 
@@ -30,6 +31,7 @@ struct UtilityFrame {
     int length;
     bool may_hold_password;
     const char* tag;
+    UtilityMeaning meaning;
     char tables[kTablesRoom];
     uint64_t start_ns;
     BufferUsage buffers;
@@ -53,6 +55,8 @@ UtilityFrame FrameOf(const PlannedStmt* statement, const char* source) {
     EnterStatement(place, nesting);
     frame.may_hold_password = MayHoldPassword(statement->utilityStmt);
     frame.tag = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
+    frame.meaning =
+        nesting == 0 ? MeaningOf(statement->utilityStmt, frame.text, length) : UtilityMeaning{};
     NameOfUtilityTable(statement->utilityStmt, frame.tables);
     frame.buffers = pgBufferUsage;
     frame.wal = pgWalUsage;
@@ -96,6 +100,7 @@ void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, 
     if (!CountKnown(key, execution)) {
         CountNew(key, capture::Operation::kUtility, frame.tables, execution);
     }
+    NoteUtility(frame.meaning, key, execution);
     if (execution.is_slow) {
         KeepSlow(SlowOf(key, execution));
     }

@@ -5,10 +5,12 @@
 #include <cctype>
 #include <vector>
 
+#include "hook_n_plus_one.h"
 #include "pg.h"
 #include "settings.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/plan_json.h"
+#include "upkeep/capture/store_findings.h"
 
 extern "C" {
 #include "parser/parser.h"
@@ -121,9 +123,9 @@ bool CountKnown(const StatementKey& key, const Execution& execution) noexcept {
     return SharedStore()->Record(BackendStatements(), key, execution);
 }
 
-void CountNew(const StatementKey& key, capture::Operation operation, const char* tables,
+bool CountNew(const StatementKey& key, capture::Operation operation, const char* tables,
               const Execution& execution) noexcept {
-    Safely([&] {
+    return Safely([&] {
         if (NamesUs(key)) {
             return false;  // who asks us is not part of the workload; asked again, it is new again
         }
@@ -207,6 +209,58 @@ void KeepSlow(const SlowInput& input) noexcept {
         }
         SharedStore()->slow().Add(slow);
         return true;
+    });
+}
+
+namespace {
+
+/// One step of the detector; what it finds goes to the store.
+template <typename Step>
+void Detect(Step step, std::string_view running = {}) noexcept {
+    Safely([&] {
+        capture::StoreFindings findings(*SharedStore(), MyDatabaseId,
+                                        capture::SqlDialect::kPostgres, running);
+        step(findings);
+        return true;
+    });
+}
+
+}  // namespace
+
+void FeedStatement(const capture::Finished& statement, const StatementValues* values) noexcept {
+    std::optional<uint64_t> hash;
+    std::string_view running;
+    if (values != nullptr) {
+        hash = values->hash;
+        running = {values->text, static_cast<size_t>(values->length)};
+    }
+    const auto threshold = static_cast<uint32_t>(settings.n_plus_one_threshold);
+    Detect([&](capture::FindingPort& port) { detector.Note(statement, hash, threshold, port); },
+           running);
+}
+
+void FeedPart(const capture::Finished& statement) noexcept {
+    Detect([&](capture::FindingPort& port) { detector.NotePart(statement, port); });
+}
+
+void EndDetectorScope() noexcept {
+    if (detector.is_active()) {
+        Detect([](capture::FindingPort& port) { detector.EndScope(port); });
+    }
+}
+
+uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept {
+    return Safely([&]() -> uint64_t {
+        const std::string_view text(declare, static_cast<size_t>(length));
+        const std::string_view query = capture::QueryOfCursor(text, capture::SqlDialect::kPostgres);
+        const std::string shape = capture::Normalize(query, capture::SqlDialect::kPostgres);
+        const int64_t fingerprint = capture::Fingerprint(shape);
+        if (shape.empty() || NamesOurSchema(shape)) {
+            return 0;
+        }
+        SharedStore()->texts().Keep(MyDatabaseId, fingerprint,
+                                    capture::MaskLiterals(query, Options(0)), user);
+        return static_cast<uint64_t>(fingerprint);
     });
 }
 

@@ -5,6 +5,7 @@
 
 #include "pg.h"
 #include "shmem.h"
+#include "upkeep/capture/n_plus_one.h"
 #include "upkeep/capture/normalize.h"
 
 namespace upkeep::pg {
@@ -28,8 +29,8 @@ capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user,
 
 /// True: known and counted. False: call CountNew.
 bool CountKnown(const capture::StatementKey& key, const capture::Execution& execution) noexcept;
-/// `tables`: names separated by '\n'.
-void CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
+/// `tables`: names separated by '\n'. False: it was not counted (it asks upkeep itself).
+bool CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
               const capture::Execution& execution) noexcept;
 /// Time of planning alone. It waits for the execution that nearly always comes next, and is added
 /// to the statement without one when another is planned.
@@ -55,6 +56,18 @@ struct SlowInput {
     bool keeps_literals;
 };
 void KeepSlow(const SlowInput& input) noexcept;
+
+/// The N+1 detector, see hook_n_plus_one.h. `values`: of the statement, or nullptr: not wanted.
+struct StatementValues {
+    uint64_t hash;
+    const char* text;  // as it was sent
+    int length;
+};
+void FeedStatement(const capture::Finished& statement, const StatementValues* values) noexcept;
+void FeedPart(const capture::Finished& statement) noexcept;
+void EndDetectorScope() noexcept;
+/// Of a DECLARE: fingerprint of the cursor's query, which has none of the server's; 0: not found.
+uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept;
 
 void CountOwnError() noexcept;
 

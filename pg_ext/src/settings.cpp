@@ -103,7 +103,7 @@ const IntSetting kIntSettings[] = {
      "A statement that takes this long is kept with its plan; -1 turns this off.",
      &settings.slow_threshold_ms, -1, INT_MAX, PGC_SUSET, GUC_UNIT_MS},
     {"upkeep.n_plus_one_threshold",
-     "Repeats of one statement after another that make a finding; 0 turns this off." NOT_YET,
+     "Repeats of one statement after another that make a finding; 0 turns this off.",
      &settings.n_plus_one_threshold, 0, 1000000, PGC_SUSET, 0},
     {"upkeep.reaper_interval", "Time between two looks of the reaper." NOT_YET,
      &settings.reaper_interval_s, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},

@@ -70,6 +70,7 @@ void Capture::Refresh() {
     config_.slow_ns = slow_ms < 0 ? -1 : slow_ms * 1'000'000;
     config_.keeps_plans = SettingValue("capture_plans") == "on";
     config_.keeps_parameters = SettingValue("capture_parameters") == "on";
+    config_.n_plus_one_threshold = static_cast<uint32_t>(Number("n_plus_one_threshold"));
     config_.endpoint = store_.endpoints().IdOf(SettingValue("endpoint"));
     config_.version.store(version, std::memory_order_release);
 }

@@ -30,7 +30,8 @@ struct CaptureConfig {
     std::atomic<int64_t> slow_ns{-1};  // -1: nothing is slow
     std::atomic<bool> keeps_plans{true};
     std::atomic<bool> keeps_parameters{false};
-    std::atomic<uint32_t> endpoint{0};  // of connections that have none of their own
+    std::atomic<uint32_t> n_plus_one_threshold{0};  // 0: not looked for
+    std::atomic<uint32_t> endpoint{0};              // of connections that have none of their own
 };
 
 class Capture {

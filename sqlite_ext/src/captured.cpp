@@ -131,17 +131,27 @@ CapturedSlow Named(Capture& capture, capture::SlowStatement statement) {
     return named;
 }
 
+CapturedFinding Named(Capture& capture, const capture::FindingSnapshot& finding) {
+    const capture::FindingKey& key = finding.key;
+    return {.finding = finding,
+            .endpoint = capture.store().endpoints().NameOf(key.endpoint),
+            .parent_query = TextOf(capture, key.database, key.parent),
+            .child_query = TextOf(capture, key.database, key.child)};
+}
+
 /// What was taken out of the store; back it goes unless it has arrived.
 struct Taken {
     Capture& capture;
     std::vector<capture::StatementSnapshot> statements;
     std::vector<capture::SlowStatement> slow;
+    std::vector<capture::FindingSnapshot> findings;
     bool has_arrived = false;
 
     Taken(Capture& from, uint32_t database)
         : capture(from),
           statements(from.store().statements().Drain(database)),
-          slow(from.store().slow().Take(database)) {}
+          slow(from.store().slow().Take(database)),
+          findings(from.store().findings().Drain(database)) {}
     Taken(const Taken&) = delete;
     Taken& operator=(const Taken&) = delete;
     ~Taken() {
@@ -153,6 +163,9 @@ struct Taken {
         }
         for (const capture::SlowStatement& one : slow) {
             capture.store().slow().Add(one);
+        }
+        for (const capture::FindingSnapshot& one : findings) {
+            capture.store().findings().Add(one.key, one.totals);
         }
     }
 };
@@ -176,6 +189,9 @@ void Save(Capture& capture, const std::string& database, uint32_t id) {
             CapturedSlow named = Named(capture, one);
             planner.Resolve(&named);
             file.Add(named);
+        }
+        for (const capture::FindingSnapshot& one : taken.findings) {
+            file.Add(Named(capture, one));
         }
         file.Trim(capture.limits());
         file.Commit();
@@ -327,6 +343,43 @@ std::vector<capture::SlowView> ReadSlowStatements(sqlite3* db) {
                          .user_name = Value(),
                          .endpoint = std::move(one.endpoint),
                          .query = std::move(one.query)});
+    }
+    return views;
+}
+
+std::vector<capture::FindingView> ReadFindings(sqlite3* db) {
+    const std::string database = MainFile(db);
+    Capture* capture = TheCapture();
+    const std::unique_lock<std::mutex> lock = LockIo(capture);
+    std::vector<CapturedFinding> all;
+    if (std::optional<StateFile> file = StateFile::OpenForReading(database).OrThrow()) {
+        all = file->Findings();
+    }
+    if (capture != nullptr) {
+        const uint32_t id = capture->DatabaseId(database);
+        for (const capture::FindingSnapshot& one : capture->store().findings().Snapshots()) {
+            if (one.key.database == id) {
+                all.push_back(Named(*capture, one));
+            }
+        }
+    }
+    using Key = std::tuple<int64_t, int64_t, std::string, capture::FindingKind>;
+    std::map<Key, size_t> places;
+    std::vector<capture::FindingView> views;
+    for (CapturedFinding& one : all) {
+        one.finding.key.database = 0;  // all rows are of one
+        const capture::FindingKey& key = one.finding.key;
+        const auto [place, is_new] =
+            places.try_emplace({key.parent, key.child, one.endpoint, key.kind}, views.size());
+        if (!is_new) {
+            views[place->second].finding.Merge(one.finding.totals);
+            continue;
+        }
+        views.push_back({.finding = one.finding,
+                         .database_name = NameOfDatabase(database),
+                         .endpoint = std::move(one.endpoint),
+                         .parent_query = std::move(one.parent_query),
+                         .child_query = std::move(one.child_query)});
     }
     return views;
 }

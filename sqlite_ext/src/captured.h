@@ -34,7 +34,8 @@ std::string SaveTrouble(const std::string& database);
 std::vector<capture::StatementView> ReadStatements(sqlite3* db);
 /// Newest first, with plans where there can be one.
 std::vector<capture::SlowView> ReadSlowStatements(sqlite3* db);
-/// Forgets both, in memory and in the file. Throws Error; nothing is forgotten then.
+std::vector<capture::FindingView> ReadFindings(sqlite3* db);
+/// Forgets all of these, in memory and in the file. Throws Error; nothing is forgotten then.
 void ResetCaptured(sqlite3* db);
 
 /// Is there anything to read, from here or from another process?

@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "captured.h"
 #include "lint.h"
+#include "settings_state.h"
 #include "trace.h"
 
 namespace upkeep::sqlite {
@@ -25,7 +26,15 @@ Result<void> SlowStatementsCall(sqlite3* db, const Arguments&, RowSink& rows) {
 }
 
 Result<void> EndpointsCall(sqlite3* db, const Arguments&, RowSink& rows) {
-    capture::EndpointRows(ReadStatements(db), rows);
+    const std::vector<capture::FindingView> findings = ReadFindings(db);
+    const bool is_looked_for = SettingValue("n_plus_one_threshold") != "0";
+    capture::EndpointRows(ReadStatements(db),
+                          is_looked_for ? std::optional(std::span(findings)) : std::nullopt, rows);
+    return {};
+}
+
+Result<void> NPlusOneCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    capture::FindingRows(ReadFindings(db), capture::SqlDialect::kSqlite, rows);
     return {};
 }
 
@@ -67,6 +76,7 @@ constexpr Body kBodies[] = {
     {.call = "slow_statements", .rows = SlowStatementsCall},
     {.call = "endpoints", .rows = EndpointsCall},
     {.call = "lint_statements", .rows = LintStatementsCall},
+    {.call = "n_plus_one", .rows = NPlusOneCall},
     {.call = "percentile", .value = PercentileCall},
     {.call = "reset_statements", .value = ResetStatementsCall},
     {.call = "capture", .value = CaptureCall},

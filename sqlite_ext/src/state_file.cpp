@@ -16,7 +16,7 @@ namespace upkeep::sqlite {
 namespace {
 
 constexpr int kApplicationId = 0x75706b70;  // `upkp`
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;                 // 1: without n_plus_one
 constexpr int kReadBusyMs = 1000;
 
 constexpr const char* kSchema[] = {
@@ -35,6 +35,13 @@ constexpr const char* kSchema[] = {
     " parameters TEXT NOT NULL, plan TEXT NOT NULL)",
     "CREATE INDEX slow_statements_at ON slow_statements (ended_us)",
 };
+
+/// Since format 2; one of format 1 gets it when it is written.
+constexpr const char* kFindings =
+    "CREATE TABLE IF NOT EXISTS n_plus_one (parent INTEGER NOT NULL, child INTEGER NOT NULL,"
+    " endpoint TEXT NOT NULL, kind INTEGER NOT NULL, occurrences INTEGER NOT NULL,"
+    " max_repeats INTEGER NOT NULL, total_repeats INTEGER NOT NULL, total_ns INTEGER NOT NULL,"
+    " last_seen_us INTEGER NOT NULL, UNIQUE (parent, child, endpoint, kind))";
 
 constexpr const char* kColumns =
     "fingerprint, endpoint, is_top_level, operation, tables, calls, errors, rows, total_ns,"
@@ -147,7 +154,17 @@ void StateFile::Begin(bool may_create) {
             connection_.Execute(sql);
         }
         connection_.Execute("PRAGMA application_id = " + std::to_string(kApplicationId));
+    }
+    if (may_create && (is_empty || version < kVersion)) {
+        connection_.Execute(kFindings);
         connection_.Execute("PRAGMA user_version = " + std::to_string(kVersion));
+    }
+    Stmt findings(db,
+                  "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name ="
+                  " 'n_plus_one'");
+    has_findings_ = findings.Step() && findings.Integer(0) == 1;
+    if (!is_empty && version >= 2 && !has_findings_) {
+        throw Error(Code::kHost, "tables are missing from it");
     }
 }
 
@@ -252,10 +269,65 @@ void StateFile::Add(const CapturedStatement& statement) {
     row.Bind(16, Number(totals.shift_ns)).Bind(17, totals.first_seen_us);
     row.Bind(18, totals.last_seen_us).Bind(19, capture::EncodeBuckets(sum.buckets));
     row.Run();
-    if (statement.query != capture::kNotKept) {
+    KeepText(sum.key.fingerprint, statement.query);
+}
+
+void StateFile::KeepText(int64_t fingerprint, const std::string& query) {
+    if (query != capture::kNotKept) {
         Stmt text(connection_.get(), "INSERT OR IGNORE INTO texts VALUES (?1, ?2)");
-        text.Bind(1, sum.key.fingerprint).Bind(2, statement.query).Run();
+        text.Bind(1, fingerprint).Bind(2, query).Run();
     }
+}
+
+std::vector<CapturedFinding> StateFile::Findings() {
+    try {
+        return ReadFindings();
+    } catch (const Error& error) {
+        throw Named(error);
+    }
+}
+
+std::vector<CapturedFinding> StateFile::ReadFindings() {
+    std::vector<CapturedFinding> all;
+    if (!has_findings_) {
+        return all;
+    }
+    Stmt row(connection_.get(),
+             "SELECT parent, child, endpoint, kind, occurrences, max_repeats, total_repeats,"
+             " total_ns, last_seen_us, (SELECT query FROM texts WHERE fingerprint = parent),"
+             " (SELECT query FROM texts WHERE fingerprint = child) FROM n_plus_one");
+    while (row.Step()) {
+        CapturedFinding& made = all.emplace_back();
+        made.finding.key.parent = row.Integer(0);
+        made.finding.key.child = row.Integer(1);
+        made.endpoint = row.Text(2);
+        made.finding.key.kind = row.Integer(3) == 0 ? capture::FindingKind::kNPlusOne
+                                                    : capture::FindingKind::kRepeatedRead;
+        made.finding.totals = {Counter(row, 4), Counter(row, 6), Counter(row, 5), Counter(row, 7),
+                               row.Integer(8)};
+        made.parent_query = row.IsNull(9) ? capture::kNotKept : row.Text(9);
+        made.child_query = row.IsNull(10) ? capture::kNotKept : row.Text(10);
+    }
+    return all;
+}
+
+void StateFile::Add(const CapturedFinding& finding) {
+    const capture::FindingTotals& totals = finding.finding.totals;
+    const capture::FindingKey& key = finding.finding.key;
+    Stmt row(connection_.get(),
+             "INSERT INTO n_plus_one VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)"
+             " ON CONFLICT (parent, child, endpoint, kind) DO UPDATE SET"
+             " occurrences = occurrences + excluded.occurrences,"
+             " max_repeats = max(max_repeats, excluded.max_repeats),"
+             " total_repeats = total_repeats + excluded.total_repeats,"
+             " total_ns = total_ns + excluded.total_ns,"
+             " last_seen_us = max(last_seen_us, excluded.last_seen_us)");
+    row.Bind(1, key.parent).Bind(2, key.child).Bind(3, finding.endpoint);
+    row.Bind(4, static_cast<int64_t>(key.kind)).Bind(5, Number(totals.occurrences));
+    row.Bind(6, Number(totals.max_repeats)).Bind(7, Number(totals.total_repeats));
+    row.Bind(8, Number(totals.total_ns)).Bind(9, totals.last_seen_us).Run();
+    KeepText(key.parent, finding.parent_query);
+    KeepText(key.child, finding.child_query);
 }
 
 std::vector<CapturedSlow> StateFile::ReadSlowStatements() {
@@ -304,8 +376,13 @@ void StateFile::Trim(const capture::StoreLimits& limits) {
         " LIMIT -1 OFFSET ?1)",
         limits.statements);
     Keep(
+        "DELETE FROM n_plus_one WHERE rowid IN (SELECT rowid FROM n_plus_one"
+        " ORDER BY total_repeats DESC LIMIT -1 OFFSET ?1)",
+        limits.findings);
+    Keep(
         "DELETE FROM texts WHERE (SELECT count(*) FROM texts) > ?1"
-        " AND fingerprint NOT IN (SELECT fingerprint FROM statements)",
+        " AND fingerprint NOT IN (SELECT fingerprint FROM statements UNION"
+        " SELECT parent FROM n_plus_one UNION SELECT child FROM n_plus_one)",
         limits.statements);
     Keep(
         "DELETE FROM slow_statements WHERE rowid IN (SELECT rowid FROM slow_statements"
@@ -314,8 +391,8 @@ void StateFile::Trim(const capture::StoreLimits& limits) {
 }
 
 void StateFile::Clear() {
-    for (const char* sql :
-         {"DELETE FROM statements", "DELETE FROM texts", "DELETE FROM slow_statements"}) {
+    for (const char* sql : {"DELETE FROM statements", "DELETE FROM texts",
+                            "DELETE FROM slow_statements", "DELETE FROM n_plus_one"}) {
         connection_.Execute(sql);
     }
 }

@@ -31,6 +31,13 @@ struct CapturedSlow {
     std::string query;
 };
 
+struct CapturedFinding {
+    capture::FindingSnapshot finding;
+    std::string endpoint;
+    std::string parent_query;
+    std::string child_query;
+};
+
 /// An open state file. Methods throw Error; those that read name the file in it, see Named().
 class StateFile {
   public:
@@ -48,9 +55,11 @@ class StateFile {
 
     std::vector<CapturedStatement> Statements();
     std::vector<CapturedSlow> SlowStatements();  // newest first
+    std::vector<CapturedFinding> Findings();
 
     void Add(const CapturedStatement& statement);
     void Add(const CapturedSlow& slow);
+    void Add(const CapturedFinding& finding);
     /// Keeps the statements of the most time, and the newest slow ones.
     void Trim(const capture::StoreLimits& limits);
     void Clear();
@@ -63,11 +72,14 @@ class StateFile {
     void Begin(bool may_create);
     std::vector<CapturedStatement> ReadStatements();
     std::vector<CapturedSlow> ReadSlowStatements();
+    std::vector<CapturedFinding> ReadFindings();
+    void KeepText(int64_t fingerprint, const std::string& query);
     std::optional<CapturedStatement> Find(const CapturedStatement& like);
     void Keep(const std::string& sql, int64_t most);
 
     PrivateConnection connection_;
     std::string path_;
+    bool has_findings_ = false;  // not in one of format 1
 };
 
 }  // namespace upkeep::sqlite

@@ -21,6 +21,7 @@
 #include "own_call.h"
 #include "private_opening.h"
 #include "registry.h"
+#include "repeats.h"
 #include "traced_statement.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
@@ -100,6 +101,7 @@ struct Tracer {
     capture::StatementCache cache;  // hold
     capture::TextCache text_cache;
     Pending pending;
+    Repeats repeats;
 };
 
 struct Tracers {
@@ -268,6 +270,24 @@ void NoteEnd(const Tracer& tracer, int64_t now_us) {
     events.last_event_us.store(now_us, std::memory_order_relaxed);
 }
 
+/// Another statement begins while the one whose row came last is open: it may be that row's doing.
+void NoteOpenSource(Tracer& tracer, sqlite3_stmt* beginning) {
+    if (tracer.open == 0 || tracer.repeats.last_row() == beginning) {
+        return;
+    }
+    const auto found = tracer.entries.find(tracer.repeats.last_row());
+    if (found == tracer.entries.end() || !found->second.is_open || found->second.is_own ||
+        !found->second.is_top_level) {
+        return;
+    }
+    tracer.repeats.NotePart(CaptureOf(tracer),
+                            {.fingerprint = found->second.fingerprint,
+                             .database = tracer.database,
+                             .endpoint = EndpointOf(tracer, found->second)},
+                            found->second,
+                            static_cast<int64_t>(SteadyNs() / 1000) + tracer.wall_ahead_us);
+}
+
 void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
     const char* sql = sqlite3_sql(stmt);
     if (sql == nullptr || own_calls > 0) {
@@ -285,6 +305,7 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
                           strcmp(shown + std::min<size_t>(3, strlen(shown)), sql) != 0)) {
         return;
     }
+    NoteOpenSource(tracer, stmt);
     TracedStatement& entry = EntryOf(tracer, stmt, sql);
     if (!entry.is_open) {
         ++tracer.open;
@@ -297,6 +318,7 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
     entry.ran_trigger = false;
     entry.began_in_transaction = sqlite3_get_autocommit(tracer.db) == 0;
     entry.rows = 0;
+    entry.rows_told = 0;
     const uint32_t runs = Status(stmt, SQLITE_STMTSTATUS_RUN);
     entry.before = runs != 0 && runs == entry.seen.runs ? entry.seen : WorkOf(stmt, runs);
     entry.began_ns = SteadyNs();
@@ -443,6 +465,9 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
         return;
     }
     const Ended ended = Measure(tracer, stmt, entry, now_ns, ended_us);
+    if (ended.failure == nullptr && entry.is_top_level) {
+        tracer.repeats.Note(CaptureOf(tracer), ended.key, stmt, entry, ended.execution);
+    }
     const bool may_start_again = entry.rows == 0 && entry.kind != Kind::kBegin &&
                                  entry.kind != Kind::kEnd && sqlite3_stmt_busy(stmt) == 0 &&
                                  !ended.execution.is_slow &&
@@ -467,6 +492,7 @@ int OnEvent(unsigned event, void* own, void* subject, void* detail) noexcept {
     auto* stmt = static_cast<sqlite3_stmt*>(subject);
     if (event == SQLITE_TRACE_ROW && tracer.last_stmt == stmt && tracer.pending.stmt == nullptr) {
         ++tracer.last->rows;
+        tracer.repeats.SawRow(stmt);
         return 0;
     }
     const auto body = [&] {
@@ -479,6 +505,7 @@ int OnEvent(unsigned event, void* own, void* subject, void* detail) noexcept {
         } else if (event == SQLITE_TRACE_ROW) {
             if (TracedStatement* found = Find(tracer, stmt)) {
                 ++found->rows;
+                tracer.repeats.SawRow(stmt);
             }
         }
     };
@@ -512,6 +539,7 @@ void Closed(void* own) {
         }
         StoreBatches(*tracer);
         CountPending(*tracer);
+        tracer->repeats.End(CaptureOf(*tracer), tracer->database);
         if (tracer->has_counted) {
             SaveAtClose(tracer->file);
         }
@@ -561,6 +589,7 @@ void Attach(sqlite3* db) {
         ForgetEntries(tracer);
         tracer.pending = {};
         tracer.endpoint.ForgetId();
+        tracer.repeats = {};
         tracer.database = capture.DatabaseId(tracer.file);
         tracer.wall_ahead_us = WallClockUs() - static_cast<int64_t>(SteadyNs() / 1000);
         tracer.connection = RegisterConnection(db);
@@ -607,6 +636,7 @@ void StopCapture(sqlite3* db) {
     if (tracer->capture == TheCapture()) {  // else a fork left it: the parent counts
         StoreBatches(*tracer);
         CountPending(*tracer);
+        tracer->repeats.End(CaptureOf(*tracer), tracer->database);
     }
     tracer->is_on = false;
     ForgetEntries(*tracer);

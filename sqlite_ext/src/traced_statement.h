@@ -68,6 +68,7 @@ struct TracedStatement {
     bool began_in_transaction = false;
     uint64_t began_ns = 0;
     uint64_t rows = 0;
+    uint64_t rows_told = 0;  // to the N+1 detector, while it is open
     StatementWork before;  // counters of the statement when it began
 
     StatementWork seen;  // the same at its last end; they stand still until it runs again

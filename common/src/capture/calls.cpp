@@ -80,7 +80,8 @@ constexpr Column kEndpoints[] = {
     {"p50_ms", Type::kFloat8, "median statement"},
     {"p95_ms", Type::kFloat8, "95th percentile of its statements"},
     {"p99_ms", Type::kFloat8, "99th percentile of its statements"},
-    {"n_plus_one_count", Type::kBigint, "findings in n_plus_one; NULL: not looked for"},
+    {"n_plus_one_count", Type::kBigint,
+     "occurrences in n_plus_one; NULL: n_plus_one_threshold is 0"},
     {"last_seen_at", Type::kTimestamp, "end of its last statement"},
     {"database_name", Type::kText, "database (SQLite: file)"},
 };
@@ -98,6 +99,23 @@ constexpr Column kLint[] = {
      "call, SQLite the slowest call against the fastest); SQLite: conditions that are more than "
      "one column, function or CAST against a value"},
     {"suggestion", Type::kText, "the statement rewritten in outline, or SQL to run"},
+};
+
+constexpr Column kNPlusOne[] = {
+    {"parent_fingerprint", Type::kBigint, "the SELECT whose rows the others follow"},
+    {"parent_query", Type::kText, "its text without literals"},
+    {"child_fingerprint", Type::kBigint, "the SELECT that runs again and again"},
+    {"child_query", Type::kText, "its text without literals"},
+    {"endpoint", Type::kText, "route or action it belongs to; NULL: none was told"},
+    {"occurrences", Type::kBigint, "how often the parent was followed by such a run"},
+    {"max_repeats", Type::kBigint, "executions of the child in the longest of them"},
+    {"total_repeats", Type::kBigint, "executions of the child in all of them"},
+    {"total_ms", Type::kFloat8, "time of these executions in the database"},
+    {"last_seen_at", Type::kTimestamp, "end of the last one"},
+    {"suggestion", Type::kText, "what to do about it"},
+    {"kind", Type::kText,
+     "n_plus_one: other values each time; repeated_read: mostly the same ones"},
+    {"database_name", Type::kText, "database (SQLite: file)"},
 };
 
 constexpr Parameter kPercentile[] = {
@@ -151,6 +169,15 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = {},
      .columns = kLint},
+    {.name = "n_plus_one",
+     .topic = "capture",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "statements that ran once for each row of another, or again and again for nothing",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kNPlusOne},
     {.name = "percentile",
      .topic = "capture",
      .kind = CallKind::kScalar,
@@ -166,7 +193,7 @@ constexpr TableFunction kCalls[] = {
      .kind = CallKind::kScalar,
      .hosts = Hosts::kBoth,
      .effect = Effect::kActs,
-     .doc = "forgets all captured statements, slow statements and counters",
+     .doc = "forgets all captured statements, slow statements, findings and counters",
      .since = "0.1.0",
      .parameters = {},
      .columns = {},

@@ -103,12 +103,26 @@ std::vector<const Item*> ByTime(std::span<const Item> items, CountsOf counts_of)
     return sorted;
 }
 
+using EndpointKey = std::pair<std::string, uint32_t>;  // name, database
+
 struct EndpointSum {
+    std::string name;
     Value endpoint;
     Value database_name;
     int64_t statements = 0;
     StatementSnapshot counts;
 };
+
+Value Occurrences(std::span<const FindingView> findings, const EndpointSum& sum) {
+    uint64_t count = 0;
+    for (const FindingView& view : findings) {
+        const std::string_view name = view.is_visible ? std::string_view(view.endpoint) : kHidden;
+        if (name == sum.name && view.finding.key.database == sum.counts.key.database) {
+            count += view.finding.totals.occurrences;
+        }
+    }
+    return Count(count);
+}
 
 }  // namespace
 
@@ -151,15 +165,16 @@ void SlowRows(std::span<const SlowView> statements, const FilledColumns& filled,
     }
 }
 
-void EndpointRows(std::span<const StatementView> statements, RowSink& rows) {
-    std::map<std::pair<std::string, uint32_t>, size_t> places;
+void EndpointRows(std::span<const StatementView> statements,
+                  std::optional<std::span<const FindingView>> findings, RowSink& rows) {
+    std::map<EndpointKey, size_t> places;
     std::vector<EndpointSum> sums;
     for (const StatementView& view : statements) {
         const std::string name = view.is_visible ? view.endpoint : std::string(kHidden);
         const auto [place, is_new] =
             places.try_emplace({name, view.counts.key.database}, sums.size());
         if (is_new) {
-            sums.push_back({EndpointOf(view), view.database_name, 1, view.counts});
+            sums.push_back({name, EndpointOf(view), view.database_name, 1, view.counts});
         } else {
             sums[place->second].counts.Merge(view.counts);
             ++sums[place->second].statements;
@@ -172,8 +187,8 @@ void EndpointRows(std::span<const StatementView> statements, RowSink& rows) {
         const StatementTotals& totals = sum->counts.totals;
         rows.Add({sum->endpoint, Count(totals.calls), Count(totals.errors), sum->statements,
                   Ms(totals.total_ns), QuantileMs(sum->counts, 0.5), QuantileMs(sum->counts, 0.95),
-                  QuantileMs(sum->counts, 0.99), Value(), When(totals.last_seen_us),
-                  sum->database_name});
+                  QuantileMs(sum->counts, 0.99), findings ? Occurrences(*findings, *sum) : Value(),
+                  When(totals.last_seen_us), sum->database_name});
     }
 }
 

@@ -16,7 +16,7 @@ constexpr size_t Rounded(size_t bytes) {
 /// Offsets of the parts of a block; `end` is its size.
 struct Layout {
     size_t statement_index, statements, pages, text_index, texts, chunks, counters, endpoint_index,
-        endpoints, slow, end;
+        endpoints, slow, finding_index, findings, end;
 
     explicit Layout(const StoreLimits& limits) {
         size_t at = 0;
@@ -36,6 +36,8 @@ struct Layout {
         endpoint_index = take(sizeof(uint64_t) * IndexSizeFor(limits.endpoints));
         endpoints = take(sizeof(EndpointRecord) * limits.endpoints);
         slow = take(sizeof(SlowRecord) * limits.slow_statements);
+        finding_index = take(sizeof(uint64_t) * IndexSizeFor(limits.findings));
+        findings = take(sizeof(FindingRecord) * limits.findings);
         end = at;
     }
 };
@@ -77,7 +79,9 @@ Store::Store(void* block)
       counters_(&header_->counters, At<CounterRecord>(block, Parts(block).layout.counters)),
       endpoints_(&header_->endpoints, At<uint64_t>(block, Parts(block).layout.endpoint_index),
                  At<EndpointRecord>(block, Parts(block).layout.endpoints)),
-      slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)) {}
+      slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)),
+      findings_(&header_->findings, At<uint64_t>(block, Parts(block).layout.finding_index),
+                At<FindingRecord>(block, Parts(block).layout.findings)) {}
 
 Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     auto* header = static_cast<StoreHeader*>(block);
@@ -91,6 +95,7 @@ Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     store.counters_.Format(limits.counters);
     store.endpoints_.Format(limits.endpoints);
     store.slow_.Format(limits.slow_statements);
+    store.findings_.Format(limits.findings);
     return store;
 }
 
@@ -170,6 +175,7 @@ void Store::Reset(int64_t now_us) {
     counters_.Reset();
     endpoints_.DoomAll();
     slow_.Reset();
+    findings_.DoomAll();
     Put(header_->reset_us, now_us);
 }
 

@@ -52,6 +52,21 @@ CREATE FUNCTION upkeep.lint_statements()
 COMMENT ON FUNCTION upkeep.lint_statements()
     IS 'what in the captured statements is slow or wrong, and how to write it instead';
 
+--| reads that follow the rows of another read; what others ran shows without its texts, as in statements
+--@ since: 0.1.0
+CREATE FUNCTION upkeep.n_plus_one()
+    RETURNS TABLE (parent_fingerprint bigint, parent_query text, child_fingerprint bigint,
+        child_query text, endpoint text, occurrences bigint, max_repeats bigint,
+        total_repeats bigint, total_ms double precision, last_seen_at timestamp with time zone,
+        suggestion text, kind text, database_name text)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 20 COST 1000
+    AS 'MODULE_PATHNAME', 'upkeep_n_plus_one';
+COMMENT ON FUNCTION upkeep.n_plus_one()
+    IS 'statements that ran once for each row of another, or again and again for nothing';
+CREATE VIEW upkeep.n_plus_one AS SELECT * FROM upkeep.n_plus_one();
+COMMENT ON VIEW upkeep.n_plus_one
+    IS 'statements that ran once for each row of another, or again and again for nothing';
+
 CREATE FUNCTION upkeep.percentile(
     fingerprint bigint, q double precision, endpoint text DEFAULT NULL)
     RETURNS double precision
@@ -63,4 +78,4 @@ COMMENT ON FUNCTION upkeep.percentile(bigint, double precision, text)
 CREATE FUNCTION upkeep.reset_statements() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_reset_statements';
 COMMENT ON FUNCTION upkeep.reset_statements()
-    IS 'forgets all captured statements, slow statements and counters';
+    IS 'forgets all captured statements, slow statements, findings and counters';

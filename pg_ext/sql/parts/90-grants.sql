@@ -48,10 +48,12 @@ GRANT EXECUTE ON FUNCTION
     TO pg_monitor;
 
 -- captured statements; reset_statements is the superuser's
-GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints TO pg_monitor;
+GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints, upkeep.n_plus_one
+    TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
     upkeep.lint_statements(),
     upkeep.percentile(bigint, double precision, text) TO pg_monitor;
+    upkeep.n_plus_one(), upkeep.percentile(bigint, double precision, text) TO pg_monitor;
 
 -- metrics and report: made of the calls above, with the caller's own rights
 GRANT SELECT ON upkeep.metric_samples TO pg_monitor;

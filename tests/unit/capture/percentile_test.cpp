@@ -170,7 +170,7 @@ TEST(CaptureRowsTest, RowsFitTheirCallsAndHideWhatMustBeHidden) {
     EXPECT_NEAR(std::get<double>(first[10]), 900, 1e-9);
     EXPECT_TRUE(IsNull(statements.rows[1][3]));
     Rows endpoints;
-    EndpointRows(views, endpoints);
+    EndpointRows(views, std::nullopt, endpoints);
     ASSERT_EQ(endpoints.rows.size(), 2U);
     EXPECT_EQ(endpoints.rows[0].size(), FindCall("endpoints")->columns.size());
     EXPECT_EQ(endpoints.rows[0][1], Value(int64_t{100}));

@@ -3,9 +3,11 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "upkeep/base/table_function.h"
+#include "upkeep/capture/finding_rows.h"
 #include "upkeep/capture/slow_ring.h"
 #include "upkeep/capture/statement_table.h"
 
@@ -46,8 +48,10 @@ void StatementRows(std::span<const StatementView> statements, const FilledColumn
                    RowSink& rows);
 /// In the order given (a SlowRing reads newest first).
 void SlowRows(std::span<const SlowView> statements, const FilledColumns& filled, RowSink& rows);
-/// One row per (endpoint, database), by total time; without an endpoint: NULL.
-void EndpointRows(std::span<const StatementView> statements, RowSink& rows);
+/// One row per (endpoint, database), by total time; without an endpoint: NULL. `findings` is what
+/// n_plus_one shows; nullopt: nobody looks for them.
+void EndpointRows(std::span<const StatementView> statements,
+                  std::optional<std::span<const FindingView>> findings, RowSink& rows);
 
 /// percentile(): over all visible views of the fingerprint (and endpoint, unless NULL), in ms; NULL
 /// if there are no durations. Errors: kInvalidArgument for q outside 0..1.

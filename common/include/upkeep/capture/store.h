@@ -2,7 +2,7 @@
 // by many processes and threads at once, mapped anywhere).
 //
 //   header | statements: index, records, histogram pages | texts: index, records, chunks
-//          | counters | endpoints | slow ring
+//          | counters | endpoints | slow ring | findings: index, records
 //
 // A Store is a view: a few pointers, made anew by each process from the block's address; copies are
 // cheap. A host calls, per finished execution:
@@ -17,6 +17,7 @@
 #include "upkeep/capture/counter_table.h"
 #include "upkeep/capture/endpoint_names.h"
 #include "upkeep/capture/execution_batch.h"
+#include "upkeep/capture/finding_table.h"
 #include "upkeep/capture/slow_ring.h"
 #include "upkeep/capture/statement_table.h"
 #include "upkeep/capture/text_table.h"
@@ -30,6 +31,7 @@ struct StoreLimits {
     uint32_t slow_statements = 1000;
     uint32_t endpoints = 1000;
     uint32_t counters = 1000;
+    uint32_t findings = 1000;
 
     uint32_t pages() const { return statements * 6; }  // histogram octaves, 6 a statement
     uint32_t texts() const { return statements * 2; }
@@ -59,6 +61,7 @@ struct StoreHeader {
     CounterHeader counters;
     EndpointHeader endpoints;
     SlowHeader slow;
+    FindingHeader findings;
 };
 static_assert(std::is_trivially_copyable_v<StoreHeader>);
 
@@ -95,7 +98,7 @@ class Store {
     /// Every statement, in no order: one per key, where endpoints of one name are one.
     std::vector<StatementSnapshot> Statements();
 
-    /// Statements, slow statements, texts, counters and names of endpoints start anew.
+    /// Statements, slow statements, findings, texts, counters and names of endpoints start anew.
     void Reset(int64_t now_us);
 
     TextTable& texts() { return texts_; }
@@ -103,6 +106,7 @@ class Store {
     CounterTable& counters() { return counters_; }
     EndpointNames& endpoints() { return endpoints_; }
     SlowRing& slow() { return slow_; }
+    FindingTable& findings() { return findings_; }
     StoreStatus Status() const;
     int64_t ResetUs() const { return Get(header_->reset_us); }
     /// What is restored was counted since then.
@@ -119,6 +123,7 @@ class Store {
     CounterTable counters_;
     EndpointNames endpoints_;
     SlowRing slow_;
+    FindingTable findings_;
 };
 
 inline bool Store::Record(StatementCache& cache, const StatementKey& key,
