@@ -4,9 +4,11 @@
 #include <map>
 
 #include "guard.h"
+#include "hook_log.h"
 #include "pg.h"
 #include "settings.h"
 #include "shmem.h"
+#include "upkeep/capture/not_executed.h"
 
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -113,7 +115,9 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
         view.counts = std::move(snapshot);
         view.endpoint = Presentable(store.endpoints().NameOf(key.endpoint));
         if (texts == Texts::kRead && view.is_visible) {
-            view.query = TextOf(store, key.database, key.fingerprint, key.user);
+            const bool is_error = !capture::ErrorOfFingerprint(key.fingerprint).empty();
+            view.query = is_error ? std::string(capture::kNotExecuted)
+                                  : TextOf(store, key.database, key.fingerprint, key.user);
             if (view.query.empty()) {
                 view.query = capture::kNotKept;
             }
@@ -183,6 +187,9 @@ std::string CaptureReason() {
     add(status.missed, "executions were not counted");
     add(status.pages_missed, "durations are missing from percentiles");
     add(status.host_errors, "failures of our own");
+    if (LogHidesErrors()) {
+        reason += "; errors without a statement are not seen: log_min_messages hides ERROR";
+    }
     return reason;
 }
 

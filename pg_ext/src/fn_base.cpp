@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "capture_views.h"
 #include "captured.h"
+#include "hook_log.h"
 #include "settings.h"
 #include "shmem.h"
 #include "tier.h"
@@ -31,9 +32,10 @@ UPKEEP_ROWS(capabilities) {
     facts.can_capture = upkeep::pg::SharedStore() != nullptr &&
                         upkeep::pg::settings.capture != upkeep::pg::kCaptureNone;
     facts.capture_reason = upkeep::pg::CaptureReason();
-    facts.capture_advice = !facts.preload_advice.empty() ? facts.preload_advice
-                           : facts.can_capture           ? ""
-                                                         : "set upkeep.capture to top or all";
+    facts.capture_advice = !facts.preload_advice.empty()  ? facts.preload_advice
+                           : !facts.can_capture           ? "set upkeep.capture to top or all"
+                           : upkeep::pg::LogHidesErrors() ? "set log_min_messages to error or lower"
+                                                          : "";
     facts.has_statement_source = upkeep::pg::HasStatementSource();
     facts.statement_source = upkeep::pg::SharedStore() != nullptr
                                  ? "upkeep captures the statements of this server itself"

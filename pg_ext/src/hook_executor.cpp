@@ -43,8 +43,8 @@ uint64_t UnfinishedNs(const QueryDesc* query) {
 
 void CountFailedQuery(const QueryDesc* query, const Place& place) {
     if (IsCapturedQuery(query, place.level)) {
-        CountFailure(query->plannedstmt->queryId, OperationOf(query->operation), place,
-                     UnfinishedNs(query));
+        CountFailure({query->plannedstmt->queryId, OperationOf(query->operation), place,
+                      UnfinishedNs(query), geterrcode(), nullptr, query});
     }
 }
 
@@ -52,6 +52,7 @@ void CountFailedQuery(const QueryDesc* query, const Place& place) {
 template <typename Call>
 [[gnu::noinline]] void RunOneDown(const QueryDesc* query, Call call) {
     const Place here = Here();
+    NoteRunning(here, query->plannedstmt->queryId, query->operation);
     ++nesting;
     PG_TRY();
     { call(); }

@@ -71,13 +71,15 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     PlannedStmt* volatile result = nullptr;
     instr_time start;
     INSTR_TIME_SET_CURRENT(start);
+    NoteRunning(here, fingerprint, parse->commandType);
     ++nesting;  // what the planner runs (constant functions) is not a client's
     PG_TRY();
     { result = PlanAsBefore(parse, text, options, params); }
     PG_CATCH();
     {
         nesting = here.level;
-        CountFailure(fingerprint, operation, here, 0);
+        CountFailure(
+            {fingerprint, operation, here, NsSince(start), geterrcode(), nullptr, nullptr});
         PG_RE_THROW();
     }
     PG_END_TRY();

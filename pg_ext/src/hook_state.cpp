@@ -7,6 +7,7 @@
 extern "C" {
 #include "access/parallel.h"
 #include "libpq/libpq-be.h"
+#include "storage/proc.h"
 }
 
 namespace upkeep::pg {
@@ -15,6 +16,7 @@ using capture::Execution;
 using capture::StatementKey;
 
 int nesting = 0;
+Running running = {};
 
 namespace {
 
@@ -93,21 +95,52 @@ SlowInput SlowOf(const StatementKey& key, const Execution& execution) {
     return slow;
 }
 
-void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
-                  uint64_t ns) {
-    const StatementKey key = KeyFor(fingerprint, place.level == 0, place.user);
+namespace {
+
+/// Start of the client's message whose error was counted for a statement; 0: none.
+TimestampTz counted_in = 0;
+
+/// What the statement waited for, where the error tells. By the time an error is caught the server
+/// has taken the wait event itself away.
+const char* WaitedFor(const Failure& failure) {
+    const bool timed_out =
+        failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && LockTimeout > 0 &&
+        failure.ns >= static_cast<uint64_t>(LockTimeout) * 1000000;  // else NOWAIT
+    return failure.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED || timed_out ? "Lock" : nullptr;
+}
+
+void KeepSlowFailure(const Failure& failure, const StatementKey& key, const Execution& execution) {
+    SlowInput slow = SlowOf(key, execution);
+    slow.error_code = unpack_sql_state(failure.sqlstate);
+    slow.wait_event = WaitedFor(failure);
+    KeepSlow(slow);
+}
+
+}  // namespace
+
+bool TakeCountedFailure() {
+    const bool is_counted = counted_in != 0 && counted_in == GetCurrentStatementStartTimestamp();
+    counted_in = 0;
+    return is_counted;
+}
+
+void CountFailure(const Failure& failure) {
+    const bool top_level = failure.place.level == 0;
+    const StatementKey key = KeyFor(failure.fingerprint, top_level, failure.place.user);
     Execution execution;
-    execution.duration_ns = ns;
+    execution.duration_ns = failure.ns;
     execution.is_error = true;
-    execution.is_slow = IsSlow(ns);
+    execution.is_slow = IsSlow(failure.ns);
     execution.ended_us = NowUs();
     if (!CountKnown(key, execution)) {
-        CountNew(key, operation, "", execution);
+        CountNew(key, failure.operation, failure.tables == nullptr ? "" : failure.tables,
+                 execution);
     }
     if (execution.is_slow) {
-        SlowInput slow = SlowOf(key, execution);
-        slow.error_code = unpack_sql_state(geterrcode());
-        KeepSlow(slow);
+        KeepSlowFailure(failure, key, execution);
+    }
+    if (top_level) {
+        counted_in = GetCurrentStatementStartTimestamp();
     }
 }
 

@@ -8,6 +8,7 @@
 #include "settings.h"
 
 extern "C" {
+#include "executor/execdesc.h"
 #include "executor/instrument.h"
 }
 
@@ -41,9 +42,34 @@ int64_t EndedUs(uint64_t ns);
 void SetUsage(capture::Execution* execution, const BufferUsage& buffers, const WalUsage& wal);
 SlowInput SlowOf(const capture::StatementKey& key, const capture::Execution& execution);
 
-/// In a handler: counts the error that is under way. Calls nothing of the server but the error's
-/// code.
-void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
-                  uint64_t ns);
+/// The client's statement under way, for an end that unwinds nothing (FATAL). Valid while nesting
+/// is not 0.
+struct Running {
+    uint64_t fingerprint;
+    CmdType command;
+    Oid user;
+};
+extern Running running;
+inline void NoteRunning(const Place& place, uint64_t fingerprint, CmdType command) {
+    if (place.level == 0) {
+        running = {fingerprint, command, place.user};
+    }
+}
+
+/// A statement that ended in an error.
+struct Failure {
+    uint64_t fingerprint;
+    capture::Operation operation;
+    Place place;
+    uint64_t ns;
+    int sqlstate;            // packed
+    const char* tables;      // as CountNew; nullptr: what was remembered when it was first met
+    const QueryDesc* query;  // for its plan and rows so far; nullptr: none
+};
+/// In a handler: counts the error that is under way. Calls nothing of the server that may raise.
+void CountFailure(const Failure& failure);
+
+/// Was the error that is being logged counted for a statement of this client's message? Asked once.
+bool TakeCountedFailure();
 
 }  // namespace upkeep::pg

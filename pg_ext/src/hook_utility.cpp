@@ -103,6 +103,7 @@ void RunAsBefore(const UtilityCall& call) {
 void RunCounted(const UtilityCall& call) {
     const Place here = Here();
     const UtilityFrame frame = FrameOf(call.statement, call.source);
+    NoteRunning(here, frame.fingerprint, CMD_UTILITY);
     ++nesting;
     PG_TRY();
     { RunAsBefore(call); }
@@ -110,7 +111,8 @@ void RunCounted(const UtilityCall& call) {
     {
         nesting = here.level;
         KeepUtilityText(frame, here.user);
-        CountFailure(frame.fingerprint, capture::Operation::kUtility, here, NsSince(frame.start));
+        CountFailure({frame.fingerprint, capture::Operation::kUtility, here, NsSince(frame.start),
+                      geterrcode(), frame.tables, nullptr});
         PG_RE_THROW();
     }
     PG_END_TRY();

@@ -7,6 +7,7 @@
 //   start ─▶ totaltime allocated
 //   run, finish ─▶ nesting; an error is counted for the statement and goes on
 //   end   ─▶ one atomic add per counter; slow ones: plan, ring
+//   log   ─▶ an error of no statement is counted per SQLSTATE
 //
 // Cancelled and failed statements never reach `end`; what failed is known where it unwinds. In
 // there nothing of the server is called: its state is what the error left.
@@ -14,6 +15,7 @@
 #include "hooks.h"
 
 #include "hook_executor.h"
+#include "hook_log.h"
 #include "hook_plan.h"
 #include "hook_state.h"
 #include "hook_utility.h"
@@ -42,6 +44,7 @@ void InstallCaptureHooks() {
     InstallPlanHooks();
     InstallExecutorHooks();
     InstallUtilityHook();
+    InstallLogHook();
 }
 
 }  // namespace upkeep::pg

@@ -8,6 +8,7 @@
 #include "pg.h"
 #include "settings.h"
 #include "upkeep/capture/normalize.h"
+#include "upkeep/capture/not_executed.h"
 #include "upkeep/capture/plan_json.h"
 
 extern "C" {
@@ -125,6 +126,17 @@ void CountNew(const StatementKey& key, capture::Operation operation, const char*
     });
 }
 
+void CountNotExecuted(const char* sqlstate, Oid user) noexcept {
+    const int64_t fingerprint = capture::FingerprintOfError(sqlstate);
+    const StatementKey key = KeyFor(static_cast<uint64_t>(fingerprint), true, user);
+    Execution execution;
+    execution.is_error = true;
+    execution.ended_us = GetCurrentTimestamp() + kPostgresEpochUs;
+    if (!CountKnown(key, execution)) {
+        CountNew(key, capture::Operation::kOther, "", execution);
+    }
+}
+
 void CountPlanning(const StatementKey& key, uint64_t ns) noexcept {
     if (!SharedStore()->AddPlanning(BackendStatements(), key, ns)) {
         pending_planning = {key, ns};
@@ -157,6 +169,7 @@ void KeepSlow(const SlowInput& input) noexcept {
         slow.application_name = TextOrEmpty(input.application_name);
         slow.client_addr = TextOrEmpty(input.client_addr);
         slow.error_code = TextOrEmpty(input.error_code);
+        slow.wait_event = TextOrEmpty(input.wait_event);
         slow.parameters = TextOrEmpty(input.parameters);
         slow.query = KeptText({.fingerprint = input.fields.fingerprint,
                                .database = input.fields.database,

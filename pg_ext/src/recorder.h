@@ -26,6 +26,8 @@ bool CountKnown(const capture::StatementKey& key, const capture::Execution& exec
 /// `tables`: names separated by '\n'.
 void CountNew(const capture::StatementKey& key, capture::Operation operation, const char* tables,
               const capture::Execution& execution) noexcept;
+/// An error that belongs to no statement.
+void CountNotExecuted(const char* sqlstate, Oid user) noexcept;
 /// Time of planning alone; kept for the coming execution if the statement is new.
 void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
 
@@ -41,6 +43,7 @@ struct SlowInput {
     const char* application_name;
     const char* client_addr;
     const char* error_code;
+    const char* wait_event;
     const char* parameters;
     const char* plan;
     bool keeps_literals;
