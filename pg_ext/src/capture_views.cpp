@@ -8,7 +8,9 @@
 #include "pg.h"
 #include "settings.h"
 #include "shmem.h"
+#include "statement_facts.h"
 #include "upkeep/capture/not_executed.h"
+#include "upkeep/capture/unfinished_plan.h"
 
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -80,6 +82,21 @@ std::string TextOf(Store& store, uint32_t database, int64_t fingerprint, uint32_
     return Presentable(store.texts().Read(database, fingerprint, user).value_or(std::string()));
 }
 
+/// A plan that did not reach its end is named only now; elsewhere its relations are numbers.
+std::string PlanOf(const capture::SlowStatement& slow) {
+    if (!capture::IsUnfinished(slow.plan)) {
+        return slow.plan;
+    }
+    const bool is_here = slow.fields.database == MyDatabaseId;
+    return capture::UnfinishedJson(slow.plan, [is_here](uint32_t relation) {
+        if (!is_here) {
+            return "<in another database: " + std::to_string(relation) + ">";
+        }
+        const char* name = CallHost([relation] { return NameOfRelation(relation); });
+        return name == nullptr ? std::string() : std::string(name);
+    });
+}
+
 void Notice(const char* message, const char* hint) {
     CallHostVoid([=] { ereport(NOTICE, (errmsg("%s", message), errhint("%s", hint))); });
 }
@@ -145,7 +162,7 @@ std::vector<capture::SlowView> VisibleSlowStatements() {
         }
         slow.application_name = Presentable(std::move(slow.application_name));
         slow.parameters = Presentable(std::move(slow.parameters));
-        slow.plan = Presentable(std::move(slow.plan));
+        slow.plan = Presentable(PlanOf(slow));
         view.statement = std::move(slow);
         views.push_back(std::move(view));
     }

@@ -4,6 +4,7 @@
 
 #include "hook_plan.h"
 #include "hook_state.h"
+#include "known_statements.h"
 #include "statement_facts.h"
 
 extern "C" {
@@ -76,7 +77,44 @@ template <typename Call>
     }
 }
 
+constexpr int kNodeCounts = INSTRUMENT_TIMER | INSTRUMENT_BUFFERS;  // rows come with either
+
+/// A statement that this backend does not know, or knows for long: looks at the shared history.
+/// True: its nodes are to be counted.
+[[gnu::noinline]] bool LookCloser(const QueryDesc* query, KnownStatement* known) {
+    const PlannedStmt* planned = query->plannedstmt;
+    const bool is_sample = IsKnown(*known, planned->queryId);
+    if (TakeLookedUp(planned->queryId)) {
+        return known->is_near;
+    }
+    LookUp(known, planned->queryId, nesting == 0);
+    if (!known->at && RememberedTables(planned->queryId) == nullptr) {
+        char tables[kTablesRoom];
+        NamesOfTables(planned, tables);
+        RememberTables(planned->queryId, tables);
+    }
+    return known->is_near || is_sample;
+}
+
+/// Before its start: shall the nodes of its plan count rows and time?
+void Instrument(QueryDesc* query, int flags) {
+    KnownStatement& known = KnownAt(query->plannedstmt->queryId);
+    ++known.uses;
+    const bool is_wanted =
+        IsKnown(known, query->plannedstmt->queryId) && known.uses % kSampleEvery != 0
+            ? known.is_near
+            : LookCloser(query, &known);
+    if (is_wanted && settings.capture_plans && settings.slow_threshold_ms >= 0 &&
+        query->instrument_options == 0 && (flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) {
+        query->instrument_options = kNodeCounts;
+    }
+}
+
 void Started(QueryDesc* query, int flags) {
+    const bool is_captured = IsCapturedQuery(query, nesting);
+    if (is_captured) {
+        Instrument(query, flags);
+    }
     RunInside(query, [=] {
         if (previous_start != nullptr) {
             previous_start(query, flags);
@@ -84,7 +122,7 @@ void Started(QueryDesc* query, int flags) {
             standard_ExecutorStart(query, flags);
         }
     });
-    if (IsCapturedQuery(query, nesting) && query->totaltime == nullptr) {
+    if (is_captured && query->totaltime == nullptr) {
         MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
         query->totaltime = InstrAlloc(1, INSTRUMENT_ALL, false);
         MemoryContextSwitchTo(caller);
@@ -136,12 +174,17 @@ void CountQuery(QueryDesc* query) {
     execution.ended_us = EndedUs(execution.duration_ns);
     SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
     if (!CountKnown(key, execution)) {
-        char tables[kTablesRoom];
-        NamesOfTables(planned, tables);
+        char named[kTablesRoom];
+        const char* tables = RememberedTables(planned->queryId);
+        if (tables == nullptr) {
+            NamesOfTables(planned, named);
+            tables = named;
+        }
         KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
                       planned->stmt_len, nullptr);
         CountNew(key, OperationOf(query->operation), tables, execution);
     }
+    NoteDuration(planned->queryId, execution.duration_ns);
     if (execution.is_slow) {
         KeepSlowQuery(query, key, execution);
     }

@@ -4,6 +4,7 @@
 
 #include "compat.h"
 #include "hook_state.h"
+#include "known_statements.h"
 #include "statement_facts.h"
 
 extern "C" {
@@ -61,6 +62,20 @@ PlannedStmt* PlanAsBefore(Query* parse, const char* text, int options, ParamList
                                        : standard_planner(parse, text, options, params);
 }
 
+/// A new statement: should it fail before it is first counted, its tables are known.
+[[gnu::noinline]] void MeetQuery(Query* parse, KnownStatement* known) {
+    LookUp(known, parse->queryId, nesting == 0);
+    if (known->at) {
+        return;
+    }
+    NoteLookedUp(parse->queryId);
+    if (RememberedTables(parse->queryId) == nullptr) {
+        char tables[kTablesRoom];
+        NamesOfQueryTables(parse, tables);
+        RememberTables(parse->queryId, tables);
+    }
+}
+
 PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo params) {
     if (!IsCaptured(nesting) || parse->queryId == 0) {
         return PlanAsBefore(parse, text, options, params);
@@ -68,6 +83,9 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     const uint64_t fingerprint = parse->queryId;
     const capture::Operation operation = OperationOf(parse->commandType);
     const Place here = Here();
+    if (KnownStatement& known = KnownAt(fingerprint); !IsKnown(known, fingerprint)) {
+        MeetQuery(parse, &known);
+    }
     PlannedStmt* volatile result = nullptr;
     instr_time start;
     INSTR_TIME_SET_CURRENT(start);

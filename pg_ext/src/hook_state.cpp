@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_state.h"
 
+#include "known_statements.h"
 #include "own_call.h"
 #include "shmem.h"
+#include "unfinished.h"
 
 extern "C" {
 #include "access/parallel.h"
@@ -109,10 +111,33 @@ const char* WaitedFor(const Failure& failure) {
     return failure.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED || timed_out ? "Lock" : nullptr;
 }
 
+/// Rows and blocks of a query that failed in the middle.
+void SetUsageSoFar(const QueryDesc* query, capture::SlowFields* fields) {
+    fields->rows = query->estate->es_processed;
+    const Instrumentation* total = query->totaltime;
+    if (total == nullptr) {
+        return;
+    }
+    BufferUsage buffers = total->bufusage;
+    if (!INSTR_TIME_IS_ZERO(total->starttime)) {
+        BufferUsageAccumDiff(&buffers, &pgBufferUsage, &total->bufusage_start);
+    }
+    fields->hit_blocks = static_cast<uint64_t>(buffers.shared_blks_hit);
+    fields->read_blocks = static_cast<uint64_t>(buffers.shared_blks_read);
+}
+
 void KeepSlowFailure(const Failure& failure, const StatementKey& key, const Execution& execution) {
     SlowInput slow = SlowOf(key, execution);
     slow.error_code = unpack_sql_state(failure.sqlstate);
     slow.wait_event = WaitedFor(failure);
+    UnfinishedNodes nodes;
+    if (failure.query != nullptr && failure.query->estate != nullptr) {
+        SetUsageSoFar(failure.query, &slow.fields);
+        if (settings.capture_plans) {
+            TakeNodes(failure.query, &nodes);
+            slow.unfinished = &nodes;
+        }
+    }
     KeepSlow(slow);
 }
 
@@ -133,8 +158,9 @@ void CountFailure(const Failure& failure) {
     execution.is_slow = IsSlow(failure.ns);
     execution.ended_us = NowUs();
     if (!CountKnown(key, execution)) {
-        CountNew(key, failure.operation, failure.tables == nullptr ? "" : failure.tables,
-                 execution);
+        const char* tables = failure.tables;
+        CountNew(key, failure.operation,
+                 tables != nullptr ? tables : TablesOfFailed(failure.fingerprint), execution);
     }
     if (execution.is_slow) {
         KeepSlowFailure(failure, key, execution);

@@ -178,7 +178,11 @@ void KeepSlow(const SlowInput& input) noexcept {
             return false;
         }
         if (input.plan != nullptr) {
-            slow.plan = capture::CompactPlan(input.plan, input.keeps_literals);
+            slow.plan = capture::CompactPlan(input.plan, input.keeps_literals, capture::kPlanRoom);
+        } else if (input.unfinished != nullptr && input.unfinished->count > 0) {
+            const UnfinishedNodes& taken = *input.unfinished;
+            slow.plan = capture::PackUnfinished({taken.nodes, static_cast<size_t>(taken.count)},
+                                                taken.left_out);
         }
         SharedStore()->slow().Add(slow);
         return true;

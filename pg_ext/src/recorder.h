@@ -5,6 +5,7 @@
 
 #include "pg.h"
 #include "shmem.h"
+#include "unfinished.h"
 
 namespace upkeep::pg {
 
@@ -46,6 +47,7 @@ struct SlowInput {
     const char* wait_event;
     const char* parameters;
     const char* plan;
+    const UnfinishedNodes* unfinished;  // of one that failed, instead of `plan`
     bool keeps_literals;
 };
 void KeepSlow(const SlowInput& input) noexcept;

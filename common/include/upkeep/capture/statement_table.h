@@ -161,6 +161,9 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
     void AddTotals(SlotRef pinned, const StatementTotals& counted,
                    std::span<const BucketCount> buckets);
 
+    /// Calls of a pinned record that took `ns` or longer, to the bucket.
+    uint64_t CallsOfAtLeast(SlotRef pinned, uint64_t ns) const;
+
     /// Every statement, duplicates merged, in no order.
     std::vector<StatementSnapshot> Snapshots();
     /// Takes the counts of this database's statements out: each was counted here or is in what is
