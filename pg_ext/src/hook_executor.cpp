@@ -149,14 +149,25 @@ void Finished(QueryDesc* query) {
     });
 }
 
-void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& execution) {
+struct SlowTexts {
+    const char* plan;
+    const char* parameters;
+};
+
+/// A cancel may come while a plan is rendered; then the statement fails and is no call.
+SlowTexts Render(QueryDesc* query) {
+    SlowTexts texts = {};
+    RunInside(query, [query, out = &texts] {
+        out->plan = settings.capture_plans ? PlanOf(query) : nullptr;
+        out->parameters = settings.capture_parameters ? ParametersOf(query) : nullptr;
+    });
+    return texts;
+}
+
+void KeepSlowQuery(const StatementKey& key, const Execution& execution, const SlowTexts& texts) {
     SlowInput slow = SlowOf(key, execution);
-    if (settings.capture_plans) {
-        slow.plan = PlanOf(query);
-    }
-    if (settings.capture_parameters) {
-        slow.parameters = ParametersOf(query);
-    }
+    slow.plan = texts.plan;
+    slow.parameters = texts.parameters;
     KeepSlow(slow);
 }
 
@@ -173,6 +184,7 @@ void CountQuery(QueryDesc* query) {
     execution.is_slow = IsSlow(execution.duration_ns);
     execution.ended_us = EndedUs(execution.duration_ns);
     SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
+    const SlowTexts texts = execution.is_slow ? Render(query) : SlowTexts{};
     if (!CountKnown(key, execution)) {
         char named[kTablesRoom];
         const char* tables = RememberedTables(planned->queryId);
@@ -186,7 +198,7 @@ void CountQuery(QueryDesc* query) {
     }
     NoteDuration(planned->queryId, execution.duration_ns);
     if (execution.is_slow) {
-        KeepSlowQuery(query, key, execution);
+        KeepSlowQuery(key, execution, texts);
     }
 }
 
