@@ -53,7 +53,7 @@ void CountFailedQuery(const QueryDesc* query, const Place& place) {
 template <typename Call>
 [[gnu::noinline]] void RunOneDown(const QueryDesc* query, Call call) {
     const Place here = Here();
-    NoteRunning(here, query->plannedstmt->queryId, query->operation);
+    NoteRunning(query);
     ++nesting;
     PG_TRY();
     { call(); }
@@ -171,6 +171,27 @@ void KeepSlowQuery(const StatementKey& key, const Execution& execution, const Sl
     KeepSlow(slow);
 }
 
+/// Took half of slow_threshold or more. What of it is to be kept, if it was slow.
+[[gnu::noinline]] SlowTexts LookAtLong(QueryDesc* query, Execution* execution) {
+    NoteLong(query->plannedstmt->queryId);
+    execution->is_slow = IsSlow(execution->duration_ns);
+    return execution->is_slow ? Render(query) : SlowTexts{};
+}
+
+[[gnu::noinline]] void CountNewQuery(const QueryDesc* query, const StatementKey& key,
+                                     const Execution& execution) {
+    const PlannedStmt* planned = query->plannedstmt;
+    char named[kTablesRoom];
+    const char* tables = RememberedTables(planned->queryId);
+    if (tables == nullptr) {
+        NamesOfTables(planned, named);
+        tables = named;
+    }
+    KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location, planned->stmt_len,
+                  nullptr);
+    CountNew(key, OperationOf(query->operation), tables, execution);
+}
+
 void CountQuery(QueryDesc* query) {
     InstrEndLoop(query->totaltime);
     const PlannedStmt* planned = query->plannedstmt;
@@ -181,22 +202,15 @@ void CountQuery(QueryDesc* query) {
     execution.rows = query->estate->es_processed;
     execution.full_scans = shape.full_scans;
     execution.sorts = shape.sorts;
-    execution.is_slow = IsSlow(execution.duration_ns);
     execution.ended_us = EndedUs(execution.duration_ns);
     SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
-    const SlowTexts texts = execution.is_slow ? Render(query) : SlowTexts{};
-    if (!CountKnown(key, execution)) {
-        char named[kTablesRoom];
-        const char* tables = RememberedTables(planned->queryId);
-        if (tables == nullptr) {
-            NamesOfTables(planned, named);
-            tables = named;
-        }
-        KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
-                      planned->stmt_len, nullptr);
-        CountNew(key, OperationOf(query->operation), tables, execution);
+    SlowTexts texts;
+    if (IsLong(execution.duration_ns)) {
+        texts = LookAtLong(query, &execution);
     }
-    NoteDuration(planned->queryId, execution.duration_ns);
+    if (!CountKnown(key, execution)) {
+        CountNewQuery(query, key, execution);
+    }
     if (execution.is_slow) {
         KeepSlowQuery(key, execution, texts);
     }

@@ -36,10 +36,13 @@ uint64_t NsSinceMessage() {
 
 void CountLogged(const ErrorData* error) {
     if (error->elevel == FATAL && nesting > 0) {
-        if (running.fingerprint != 0) {
-            CountFailure({running.fingerprint,
-                          OperationOf(running.command),
-                          {0, running.user},
+        const Running now = running_query == nullptr ? running
+                                                     : Running{running_query->plannedstmt->queryId,
+                                                               running_query->operation};
+        if (now.fingerprint != 0) {
+            CountFailure({now.fingerprint,
+                          OperationOf(now.command),
+                          {0, GetOuterUserId()},
                           NsSinceMessage(),
                           error->sqlerrcode,
                           nullptr,

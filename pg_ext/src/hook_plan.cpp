@@ -89,7 +89,7 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     PlannedStmt* volatile result = nullptr;
     instr_time start;
     INSTR_TIME_SET_CURRENT(start);
-    NoteRunning(here, fingerprint, parse->commandType);
+    NoteRunning(fingerprint, parse->commandType);
     ++nesting;  // what the planner runs (constant functions) is not a client's
     PG_TRY();
     { result = PlanAsBefore(parse, text, options, params); }

@@ -18,6 +18,7 @@ using capture::Execution;
 using capture::StatementKey;
 
 int nesting = 0;
+const QueryDesc* running_query = nullptr;
 Running running = {};
 
 namespace {

@@ -34,6 +34,11 @@ inline bool IsCaptured(int level) {
 void LeaveMessageUncounted();
 
 bool IsSlow(uint64_t ns);
+/// Half of slow_threshold or more: worth a closer look.
+inline bool IsLong(uint64_t ns) {
+    return settings.slow_threshold_ms >= 0 &&
+           ns >= static_cast<uint64_t>(settings.slow_threshold_ms) * 500000;
+}
 uint64_t Nanoseconds(double seconds);
 uint64_t NsSince(const instr_time& start);
 /// When a statement that took `ns` ended, in us since 1970, without asking a clock again.
@@ -43,16 +48,22 @@ void SetUsage(capture::Execution* execution, const BufferUsage& buffers, const W
 SlowInput SlowOf(const capture::StatementKey& key, const capture::Execution& execution);
 
 /// The client's statement under way, for an end that unwinds nothing (FATAL). Valid while nesting
-/// is not 0.
+/// is not 0: the executor's, or nullptr and the planner's or a utility statement.
+extern const QueryDesc* running_query;
 struct Running {
     uint64_t fingerprint;
     CmdType command;
-    Oid user;
 };
 extern Running running;
-inline void NoteRunning(const Place& place, uint64_t fingerprint, CmdType command) {
-    if (place.level == 0) {
-        running = {fingerprint, command, place.user};
+inline void NoteRunning(const QueryDesc* query) {
+    if (nesting == 0) {
+        running_query = query;
+    }
+}
+inline void NoteRunning(uint64_t fingerprint, CmdType command) {
+    if (nesting == 0) {
+        running_query = nullptr;
+        running = {fingerprint, command};
     }
 }
 

@@ -103,7 +103,7 @@ void RunAsBefore(const UtilityCall& call) {
 void RunCounted(const UtilityCall& call) {
     const Place here = Here();
     const UtilityFrame frame = FrameOf(call.statement, call.source);
-    NoteRunning(here, frame.fingerprint, CMD_UTILITY);
+    NoteRunning(frame.fingerprint, CMD_UTILITY);
     ++nesting;
     PG_TRY();
     { RunAsBefore(call); }

@@ -22,6 +22,7 @@
 #include "shmem.h"
 
 extern "C" {
+#include "utils/plancache.h"
 #include "utils/queryjumble.h"
 }
 
@@ -30,6 +31,9 @@ namespace upkeep::pg {
 void CaptureTurnedOn() {
     if (SharedStore() == nullptr) {
         return;
+    }
+    if (!IsQueryIdEnabled()) {
+        ResetPlanCache();  // statements prepared before have no query id: analysed anew when used
     }
     EnableQueryId();
     if (nesting == 0) {

@@ -41,13 +41,10 @@ inline bool IsKnown(const KnownStatement& known, uint64_t fingerprint) {
 /// Renews the entry from the shared history of this statement at this level.
 void LookUp(KnownStatement* known, uint64_t fingerprint, bool top_level) noexcept;
 
-/// After an execution: the next one looks at the history again if this one took long.
-inline void NoteDuration(uint64_t fingerprint, uint64_t ns) {
-    if (settings.slow_threshold_ms >= 0 &&
-        ns >= static_cast<uint64_t>(settings.slow_threshold_ms) * 500000) {
-        KnownStatement& known = KnownAt(fingerprint);
-        known.threshold_ms = known.is_near ? known.threshold_ms : INT_MIN;
-    }
+/// After an execution that took long: the next one looks at the history again.
+inline void NoteLong(uint64_t fingerprint) {
+    KnownStatement& known = KnownAt(fingerprint);
+    known.threshold_ms = known.is_near ? known.threshold_ms : INT_MIN;
 }
 
 /// Names of the tables of a statement that the store does not know, until it is counted. The last
