@@ -27,7 +27,7 @@ class CaptureOff(Asks):
         self.rows("SET upkeep.capture = none")
         session = connect(self.database)
         self.addCleanup(session.close)
-        self.run_on(session, "PREPARE early AS SELECT 1 AS early")
+        self.run_on(session, "PREPARE early AS SELECT 1 AS early, 2, 3, 4, 5")
         self.run_on(session, "EXECUTE early")
         self.run_on(session, "SET upkeep.capture = top")
         for _ in range(7):  # custom plans, then the generic one
