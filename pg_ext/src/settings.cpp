@@ -82,7 +82,8 @@ const BoolSetting kBoolSettings[] = {
     {"upkeep.capture_parameters",
      "Keeps bound parameters and literals of slow statements, which may be personal data.",
      &settings.capture_parameters, PGC_SUSET},
-    {"upkeep.save", "Keeps statistics across a clean restart." NOT_YET, &settings.save, PGC_SIGHUP},
+    {"upkeep.save", "Keeps statistics across a clean restart, in pg_stat/upkeep.stat.",
+     &settings.save, PGC_SIGHUP},
     {"upkeep.reaper", "Applies the rows of upkeep.reap_rules." NOT_YET, &settings.reaper,
      PGC_SIGHUP},
 };

@@ -16,6 +16,23 @@ Result<Value> VersionCall(sqlite3*, const Arguments&) {
     return Value(std::string(Version()));
 }
 
+void FindPersistence(const std::string& file, HostFacts* facts) {
+    if (file.empty()) {
+        facts->saved_reason = "this database is in memory: statistics end with the process";
+        facts->saved_advice = "open a database file";
+    } else if (SettingValue("persist") != "on") {
+        facts->saved_reason = "setting persist is off: statistics end with the process";
+        facts->saved_advice = "SELECT upkeep_set('persist', 'on')";
+    } else if (const std::string trouble = SaveTrouble(file); !trouble.empty()) {
+        facts->saved_reason = "not saved: " + trouble;
+        facts->saved_advice = "make " + StateFile::PathFor(file) + " writable, or remove it";
+    } else {
+        facts->is_saved = true;
+        facts->saved_reason =
+            "at the close of connections and by upkeep_save(), in " + StateFile::PathFor(file);
+    }
+}
+
 /// Says what is captured, and where it stays.
 void FindCapture(sqlite3* db, HostFacts* facts) {
     const CaptureState state = StateOfCapture(db);
@@ -43,6 +60,7 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
                                  " times an endpoint found no room and was taken for other";
     }
     const std::string file = MainFile(db);
+    FindPersistence(file, facts);
     if (file.empty()) {
         facts->capture_reason += "; in memory: kept until the process ends";
     } else if (SettingValue("persist") != "on") {

@@ -150,7 +150,7 @@ bool Store::AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t
     return true;
 }
 
-void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
+bool Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
     StatementCache cache;
     StatementInfo info{.operation = snapshot.operation, .tables = snapshot.tables};
     FillCounters(&info);
@@ -160,13 +160,14 @@ void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
                           .ended_us = snapshot.totals.first_seen_us};
     const SlotRef claimed = statements_.ClaimStatement(cache, snapshot.key, info, first);
     if (!claimed) {
-        return;
+        return false;
     }
     statements_.AddSnapshot(claimed, snapshot);
     statements_.Unpin(claimed);
     if (!text.empty() && text != kNotKept) {
         texts_.Keep(snapshot.key.database, snapshot.key.fingerprint, text, snapshot.key.user);
     }
+    return true;
 }
 
 std::vector<StatementSnapshot> Store::Statements() {

@@ -84,7 +84,8 @@ class Store {
     /// Adds time of planning to a known statement. False: it is not known; nothing was counted.
     bool AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t ns);
     /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.
-    void Restore(const StatementSnapshot& snapshot, std::string_view text);
+    /// False: no record could be had.
+    bool Restore(const StatementSnapshot& snapshot, std::string_view text);
 
     /// Every statement, in no order: one per key, where endpoints of one name are one.
     std::vector<StatementSnapshot> Statements();
@@ -98,6 +99,9 @@ class Store {
     EndpointNames& endpoints() { return endpoints_; }
     SlowRing& slow() { return slow_; }
     StoreStatus Status() const;
+    int64_t ResetUs() const { return Get(header_->reset_us); }
+    /// What is restored was counted since then.
+    void RestoreResetTime(int64_t us) { Put(header_->reset_us, us); }
     const StoreLimits& limits() const { return header_->limits; }
     void CountHostError() { Bump(header_->host_errors, 1); }
 
