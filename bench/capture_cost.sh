@@ -7,6 +7,7 @@
 #   UPKEEP_COST_SHORT, UPKEEP_COST_LONG   transactions of the two runs (1000, 3000): the difference
 #                        of their counts leaves out connecting, caches and exit
 #   UPKEEP_COST_SERVERS  some of the servers, by name (all of them)
+#   UPKEEP_COST_SCRIPT   a pgbench script instead of -S, one transaction
 #   UPKEEP_COST_KEEP     a folder for the profiles of the long runs, for callgrind_annotate
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,6 +29,8 @@ servers=(
     "none again|-c shared_preload_libraries="
 )
 
+script=(-S)
+[ -z "${UPKEEP_COST_SCRIPT:-}" ] || script=(-f "$UPKEEP_COST_SCRIPT")
 work=$PGHOST/cost
 mkdir -p "$work"
 as_server=()
@@ -52,7 +55,7 @@ control() {
 profile_of() {
     local seen pids pid
     seen=$(wc -l <"$work/log")
-    "$bindir/pgbench" -n -S -c 1 -t "$1" -M "$2" --random-seed=1 >"$work/pgbench.log" 2>&1 || {
+    "$bindir/pgbench" -n "${script[@]}" -c 1 -t "$1" -M "$2" --random-seed=1 >"$work/pgbench.log" 2>&1 || {
         cat "$work/pgbench.log" >&2
         return 1
     }

@@ -26,9 +26,6 @@ namespace {
 using capture::Store;
 
 constexpr const char* kNotPreloaded = "statements are not captured: upkeep is not preloaded";
-constexpr const char* kPreloadHint =
-    "add upkeep to shared_preload_libraries (keep what is there) and restart the server";
-
 /// Names of ids and what the caller may see, each asked once.
 class Catalog {
   public:
@@ -105,7 +102,7 @@ void Notice(const char* message, const char* hint) {
 
 bool NoticeWithoutCapture() {
     if (SharedStore() == nullptr) {
-        Notice(kNotPreloaded, kPreloadHint);
+        Notice(kNotPreloaded, kCaptureHint);
         return true;
     }
     if (compute_query_id == COMPUTE_QUERY_ID_OFF) {
@@ -119,7 +116,7 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
     Store& store = *SharedStore();
     Catalog catalog;
     std::vector<capture::StatementView> views;
-    for (capture::StatementSnapshot& snapshot : store.statements().Snapshots()) {
+    for (capture::StatementSnapshot& snapshot : store.Statements()) {
         const capture::StatementKey key = snapshot.key;
         if (this_database && key.database != MyDatabaseId) {
             continue;
@@ -194,13 +191,22 @@ std::string CaptureReason() {
     std::string reason = settings.capture == kCaptureAll
                              ? "statements of clients and those they run in functions"
                              : "statements that clients send";
+    if (!IsStoreShared()) {
+        reason += "; of this session only, in its own memory: " +
+                  std::to_string(kPrivateLimits.statements) + " statements, " +
+                  std::to_string(kPrivateLimits.text_bytes >> 20) + " MB of texts";
+    }
     const auto add = [&reason](uint64_t count, const char* what) {
         if (count != 0) {
             reason += "; " + std::to_string(count) + " " + what;
         }
     };
-    add(status.evictions, "statements gave way to others (upkeep.max_statements)");
-    add(status.texts_not_kept, "texts found no room (upkeep.text_memory)");
+    const bool is_shared = IsStoreShared();
+    add(status.evictions, is_shared ? "statements gave way to others (upkeep.max_statements)"
+                                    : "statements gave way to others");
+    add(status.texts_not_kept,
+        is_shared ? "texts found no room (upkeep.text_memory)" : "texts found no room");
+    add(status.endpoints_refused, "times an endpoint found no room and was taken for other");
     add(status.missed, "executions were not counted");
     add(status.pages_missed, "durations are missing from percentiles");
     add(status.host_errors, "failures of our own");

@@ -9,6 +9,11 @@
 
 namespace upkeep::pg {
 
+/// What to do where nothing is captured.
+inline constexpr const char* kCaptureHint =
+    "add upkeep to shared_preload_libraries (keep what is there) and restart the server; for one "
+    "session alone: LOAD 'upkeep' before anything of upkeep is called there";
+
 /// Why there is nothing to read, or empty: the store can be read. Says it in a NOTICE, too.
 bool NoticeWithoutCapture();
 

@@ -85,6 +85,10 @@ class Gatherer {
     std::map<std::string, Oid> roles_;
 };
 
+bool HasOtherSource() {
+    return CallHost([] { return OidIsValid(get_extension_oid("pg_stat_statements", true)); });
+}
+
 /// What upkeep itself captured of this database, by the same rules as ReadStatements.
 CapturedStatements OwnWorkload() {
     using capture::Operation;
@@ -105,10 +109,7 @@ CapturedStatements OwnWorkload() {
 }  // namespace
 
 bool HasStatementSource() {
-    if (SharedStore() != nullptr) {
-        return true;
-    }
-    return CallHost([] { return OidIsValid(get_extension_oid("pg_stat_statements", true)); });
+    return SharedStore() != nullptr || HasOtherSource();
 }
 
 Result<CapturedStatements> CapturedWorkload() {
@@ -117,15 +118,17 @@ Result<CapturedStatements> CapturedWorkload() {
         "and membership in the roles that run them";
     if (SharedStore() != nullptr) {
         CapturedStatements own = OwnWorkload();
-        if (own.workload.empty()) {
+        if (!own.workload.empty()) {
+            return own;
+        }
+        if (IsStoreShared() || !HasOtherSource()) {
             return Error(Code::kUnsupported,
                          "no workload is given and no statement of this database that you may see "
                          "and run was captured",
                          kAskForMore);
         }
-        return own;
     }
-    if (!HasStatementSource()) {
+    if (!HasOtherSource()) {
         return Error(Code::kUnsupported, "no workload is given and none was captured", kGiveOne);
     }
     const Result<HostRows> read = ReadStatements();

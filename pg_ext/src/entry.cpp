@@ -12,11 +12,18 @@ PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
+    using Loaded = upkeep::HostFacts::Loaded;
     upkeep::pg::RememberTier();
+    const Loaded tier = upkeep::pg::Tier();
+    if (tier == Loaded::kLoaded) {
+        upkeep::pg::MakePrivateStore();  // first: it may fail, and settings are defined but once
+    }
     upkeep::pg::RegisterSettings();
     upkeep::pg::InstallPlannerHooks();
-    if (process_shared_preload_libraries_in_progress) {
+    if (tier == Loaded::kPreloaded) {
         upkeep::pg::RequestSharedMemory();
+    }
+    if (tier != Loaded::kCreated) {
         upkeep::pg::InstallCaptureHooks();
     }
 }

@@ -4,6 +4,7 @@
 #include "capture_views.h"
 #include "captured.h"
 #include "hook_log.h"
+#include "saved_statistics.h"
 #include "settings.h"
 #include "shmem.h"
 #include "tier.h"
@@ -12,6 +13,28 @@
 extern "C" {
 #include "access/xlog.h"
 }
+
+namespace upkeep::pg {
+namespace {
+
+void FindPersistence(HostFacts* facts) {
+    if (!IsStoreShared()) {
+        facts->saved_reason = SharedStore() == nullptr ? "nothing is captured"
+                                                       : "what this session captures ends with it";
+        facts->saved_advice = facts->preload_advice;
+        return;
+    }
+    facts->is_saved = settings.save;
+    facts->saved_reason = settings.save
+                              ? "saved when the server ends in order (pg_stat/upkeep.stat)"
+                              : "upkeep.save is off: statistics end with the server";
+    facts->saved_reason += std::string("; at the last start: ") + KeptReason();
+    facts->saved_advice =
+        settings.save ? "" : "ALTER SYSTEM SET upkeep.save = on; SELECT pg_reload_conf()";
+}
+
+}  // namespace
+}  // namespace upkeep::pg
 
 UPKEEP_SCALAR(version) {
     return upkeep::Value(std::string(upkeep::Version()));
@@ -32,20 +55,22 @@ UPKEEP_ROWS(capabilities) {
     facts.can_capture = upkeep::pg::SharedStore() != nullptr &&
                         upkeep::pg::settings.capture != upkeep::pg::kCaptureNone;
     facts.capture_reason = upkeep::pg::CaptureReason();
-    facts.capture_advice = !facts.preload_advice.empty()  ? facts.preload_advice
-                           : !facts.can_capture           ? "set upkeep.capture to top or all"
-                           : upkeep::pg::LogHidesErrors() ? "set log_min_messages to error or lower"
-                                                          : "";
+    facts.capture_advice =
+        facts.can_capture
+            ? upkeep::pg::LogHidesErrors() ? "set log_min_messages to error or lower" : ""
+        : upkeep::pg::SharedStore() != nullptr ? "set upkeep.capture to top or all"
+                                               : upkeep::pg::kCaptureHint;
     facts.has_statement_source = upkeep::pg::HasStatementSource();
-    facts.statement_source = upkeep::pg::SharedStore() != nullptr
-                                 ? "upkeep captures the statements of this server itself"
-                             : facts.has_statement_source
-                                 ? "pg_stat_statements is installed in this database"
-                                 : "pg_stat_statements is not installed in this database";
+    facts.statement_source =
+        upkeep::pg::IsStoreShared() ? "upkeep captures the statements of this server itself"
+        : upkeep::pg::SharedStore() != nullptr ? "upkeep captures the statements of this session"
+        : facts.has_statement_source           ? "pg_stat_statements is installed in this database"
+                                     : "pg_stat_statements is not installed in this database";
     if (!facts.has_statement_source) {
         facts.statement_source_advice =
             "CREATE EXTENSION pg_stat_statements (it has to be in shared_preload_libraries)";
     }
+    upkeep::pg::FindPersistence(&facts);
     facts.is_read_only = upkeep::pg::CallHost([] { return RecoveryInProgress(); });
     facts.can_reap = !facts.is_read_only;
     upkeep::Capabilities(facts, rows);

@@ -51,7 +51,8 @@ upkeep::publish::MetricFacts GatherFacts(const upkeep::publish::MetricRequest& r
     facts.host_version = ServerVersion();
     facts.database = CurrentDatabase();
     upkeep::capture::Store* store = upkeep::pg::SharedStore();
-    if (store != nullptr && request.Wants(upkeep::publish::Source::kCapture)) {
+    // One session's private counts are not the server's: metrics leave them out.
+    if (upkeep::pg::IsStoreShared() && request.Wants(upkeep::publish::Source::kCapture)) {
         facts.capture = {store->Status(), store->limits(), upkeep::pg::VisibleCounters()};
     }
     return facts;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_executor.h"
 
+#include "endpoint.h"
 #include "hook_plan.h"
 #include "hook_state.h"
 #include "known_statements.h"
@@ -27,6 +28,11 @@ bool IsCapturedQuery(const QueryDesc* query, int level) {
     return query->plannedstmt->queryId != 0 && IsCaptured(level);
 }
 
+SourcePlace PlaceOf(const QueryDesc* query) {
+    const PlannedStmt* planned = query->plannedstmt;
+    return {query->sourceText, planned->stmt_location, planned->stmt_len};
+}
+
 /// Time so far of a query that failed in the middle.
 uint64_t UnfinishedNs(const QueryDesc* query) {
     const Instrumentation* total = query->totaltime;
@@ -45,7 +51,8 @@ uint64_t UnfinishedNs(const QueryDesc* query) {
 void CountFailedQuery(const QueryDesc* query, const Place& place) {
     if (IsCapturedQuery(query, place.level)) {
         CountFailure({query->plannedstmt->queryId, OperationOf(query->operation), place,
-                      UnfinishedNs(query), geterrcode(), nullptr, query});
+                      UnfinishedNs(query), geterrcode(), nullptr, query,
+                      EndpointOf(PlaceOf(query), place.level)});
     }
 }
 
@@ -67,12 +74,19 @@ template <typename Call>
     nesting = here.level;
 }
 
+[[gnu::noinline]] void EnterQuery(const QueryDesc* query) {
+    EnterStatement(PlaceOf(query), nesting);
+}
+
 /// With capture off there is no level to keep.
 template <typename Call>
 [[gnu::always_inline]] inline void RunInside(const QueryDesc* query, Call call) {
     if (settings.capture == kCaptureNone) {
         call();
     } else {
+        if (settings.capture == kCaptureAll) {
+            EnterQuery(query);
+        }
         RunOneDown(query, call);
     }
 }
@@ -87,7 +101,7 @@ constexpr int kNodeCounts = INSTRUMENT_TIMER | INSTRUMENT_BUFFERS;  // rows come
     if (TakeLookedUp(planned->queryId)) {
         return known->is_near;
     }
-    LookUp(known, planned->queryId, nesting == 0);
+    LookUp(known, planned->queryId, nesting == 0, EndpointOf(PlaceOf(query), nesting));
     if (!known->at && RememberedTables(planned->queryId) == nullptr) {
         char tables[kTablesRoom];
         NamesOfTables(planned, tables);
@@ -195,7 +209,8 @@ void KeepSlowQuery(const StatementKey& key, const Execution& execution, const Sl
 void CountQuery(QueryDesc* query) {
     InstrEndLoop(query->totaltime);
     const PlannedStmt* planned = query->plannedstmt;
-    const StatementKey key = KeyFor(planned->queryId, nesting == 0, GetUserId());
+    const StatementKey key =
+        KeyFor(planned->queryId, nesting == 0, GetUserId(), EndpointOf(PlaceOf(query), nesting));
     const PlanShape shape = ShapeOf(planned);
     Execution execution;
     execution.duration_ns = Nanoseconds(query->totaltime->total);

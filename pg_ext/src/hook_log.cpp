@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_log.h"
 
+#include "endpoint.h"
 #include "hook_state.h"
 #include "statement_facts.h"
 #include "upkeep/capture/not_executed.h"
@@ -46,7 +47,8 @@ void CountLogged(const ErrorData* error) {
                           NsSinceMessage(),
                           error->sqlerrcode,
                           nullptr,
-                          nullptr});
+                          nullptr,
+                          EndpointOfSetting()});
         }
         return;
     }

@@ -3,6 +3,7 @@
 #include "hook_plan.h"
 
 #include "compat.h"
+#include "endpoint.h"
 #include "hook_state.h"
 #include "known_statements.h"
 #include "statement_facts.h"
@@ -63,8 +64,8 @@ PlannedStmt* PlanAsBefore(Query* parse, const char* text, int options, ParamList
 }
 
 /// A new statement: should it fail before it is first counted, its tables are known.
-[[gnu::noinline]] void MeetQuery(Query* parse, KnownStatement* known) {
-    LookUp(known, parse->queryId, nesting == 0);
+[[gnu::noinline]] void MeetQuery(Query* parse, KnownStatement* known, const SourcePlace& place) {
+    LookUp(known, parse->queryId, nesting == 0, EndpointOf(place, nesting));
     if (known->at) {
         return;
     }
@@ -83,8 +84,10 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     const uint64_t fingerprint = parse->queryId;
     const capture::Operation operation = OperationOf(parse->commandType);
     const Place here = Here();
+    const SourcePlace place = {text, parse->stmt_location, parse->stmt_len};
+    EnterStatement(place, here.level);
     if (KnownStatement& known = KnownAt(fingerprint); !IsKnown(known, fingerprint)) {
-        MeetQuery(parse, &known);
+        MeetQuery(parse, &known, place);
     }
     PlannedStmt* volatile result = nullptr;
     instr_time start;
@@ -96,8 +99,8 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     PG_CATCH();
     {
         nesting = here.level;
-        CountFailure(
-            {fingerprint, operation, here, NsSince(start), geterrcode(), nullptr, nullptr});
+        CountFailure({fingerprint, operation, here, NsSince(start), geterrcode(), nullptr, nullptr,
+                      EndpointOf(place, here.level)});
         PG_RE_THROW();
     }
     PG_END_TRY();
@@ -105,7 +108,7 @@ PlannedStmt* Planned(Query* parse, const char* text, int options, ParamListInfo 
     instr_time took;
     INSTR_TIME_SET_CURRENT(took);
     INSTR_TIME_SUBTRACT(took, start);
-    CountPlanning(KeyFor(fingerprint, here.level == 0, here.user),
+    CountPlanning(KeyFor(fingerprint, here.level == 0, here.user, EndpointOf(place, here.level)),
                   Nanoseconds(INSTR_TIME_GET_DOUBLE(took)));
     return result;
 }

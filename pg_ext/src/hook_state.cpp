@@ -152,7 +152,8 @@ bool TakeCountedFailure() {
 
 void CountFailure(const Failure& failure) {
     const bool top_level = failure.place.level == 0;
-    const StatementKey key = KeyFor(failure.fingerprint, top_level, failure.place.user);
+    const StatementKey key =
+        KeyFor(failure.fingerprint, top_level, failure.place.user, failure.endpoint);
     Execution execution;
     execution.duration_ns = failure.ns;
     execution.is_error = true;

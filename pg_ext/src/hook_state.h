@@ -76,6 +76,7 @@ struct Failure {
     int sqlstate;            // packed
     const char* tables;      // as CountNew; nullptr: what was remembered when it was first met
     const QueryDesc* query;  // for its plan and rows so far; nullptr: none
+    uint32_t endpoint;       // see endpoint.h
 };
 /// In a handler: counts the error that is under way. Calls nothing of the server that may raise.
 void CountFailure(const Failure& failure);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_utility.h"
 
+#include "endpoint.h"
 #include "hook_state.h"
 #include "statement_facts.h"
 
@@ -23,7 +24,9 @@ ProcessUtility_hook_type previous_utility = nullptr;
 /// One utility statement under way, copied before it runs: it may free its own tree (ROLLBACK).
 struct UtilityFrame {
     uint64_t fingerprint;
-    const char* text;  // in the source, not terminated
+    uint32_t endpoint;
+    uint32_t endpoint_changes;  // of the setting, by then
+    const char* text;           // in the source, not terminated
     int length;
     bool may_hold_password;
     const char* tag;
@@ -38,9 +41,16 @@ UtilityFrame FrameOf(const PlannedStmt* statement, const char* source) {
     int location = statement->stmt_location;
     int length = statement->stmt_len;
     frame.text = CleanQuerytext(source, &location, &length);
+    // The server's id is that of the text with its comments, which may be others in each request.
+    const bool has_comments = LeaveCommentsOut(&frame.text, &length);
     frame.length = length;
-    frame.fingerprint =
-        statement->queryId != 0 ? statement->queryId : FingerprintOfUtility(frame.text, length);
+    frame.fingerprint = statement->queryId != 0 && !has_comments
+                            ? statement->queryId
+                            : FingerprintOfUtility(frame.text, length);
+    const SourcePlace place = {source, statement->stmt_location, statement->stmt_len};
+    frame.endpoint = EndpointOf(place, nesting);
+    frame.endpoint_changes = settings.endpoint_changes;
+    EnterStatement(place, nesting);
     frame.may_hold_password = MayHoldPassword(statement->utilityStmt);
     frame.tag = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
     NameOfUtilityTable(statement->utilityStmt, frame.tables);
@@ -61,6 +71,14 @@ void KeepUtilityText(const UtilityFrame& frame, Oid user) {
     }
 }
 
+/// The one at the beginning: COMMIT ends what SET LOCAL told, and belongs to it. But who sets
+/// another begins with that.
+uint32_t EndpointAtEnd(const UtilityFrame& frame) {
+    const bool is_set_anew =
+        frame.endpoint_changes != settings.endpoint_changes && settings.has_endpoint;
+    return is_set_anew ? EndpointOfSetting() : frame.endpoint;
+}
+
 void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, int level) {
     Execution execution;
     execution.duration_ns = NsSince(frame.start);
@@ -72,7 +90,8 @@ void CountUtility(const UtilityFrame& frame, const QueryCompletion* completion, 
     WalUsage wal = {};
     WalUsageAccumDiff(&wal, &pgWalUsage, &frame.wal);
     SetUsage(&execution, buffers, wal);
-    const StatementKey key = KeyFor(frame.fingerprint, level == 0, GetUserId());
+    const StatementKey key =
+        KeyFor(frame.fingerprint, level == 0, GetUserId(), EndpointAtEnd(frame));
     KeepUtilityText(frame, key.user);
     if (!CountKnown(key, execution)) {
         CountNew(key, capture::Operation::kUtility, frame.tables, execution);
@@ -112,7 +131,7 @@ void RunCounted(const UtilityCall& call) {
         nesting = here.level;
         KeepUtilityText(frame, here.user);
         CountFailure({frame.fingerprint, capture::Operation::kUtility, here, NsSince(frame.start),
-                      geterrcode(), frame.tables, nullptr});
+                      geterrcode(), frame.tables, nullptr, frame.endpoint});
         PG_RE_THROW();
     }
     PG_END_TRY();

@@ -29,9 +29,10 @@ bool IsNear(const capture::History& history) {
 
 }  // namespace
 
-void LookUp(KnownStatement* known, uint64_t fingerprint, bool top_level) noexcept {
+void LookUp(KnownStatement* known, uint64_t fingerprint, bool top_level,
+            uint32_t endpoint) noexcept {
     const int threshold_ms = settings.slow_threshold_ms;
-    const capture::StatementKey key = KeyFor(fingerprint, top_level, GetUserId());
+    const capture::StatementKey key = KeyFor(fingerprint, top_level, GetUserId(), endpoint);
     const uint64_t near_ns = static_cast<uint64_t>(std::max(threshold_ms, 0)) * 500000;
     const capture::History history = SharedStore()->HistoryOf(BackendStatements(), key, near_ns);
     const uint32_t uses = known->fingerprint == fingerprint ? known->uses : 0;

@@ -39,7 +39,8 @@ inline bool IsKnown(const KnownStatement& known, uint64_t fingerprint) {
 }
 
 /// Renews the entry from the shared history of this statement at this level.
-void LookUp(KnownStatement* known, uint64_t fingerprint, bool top_level) noexcept;
+void LookUp(KnownStatement* known, uint64_t fingerprint, bool top_level,
+            uint32_t endpoint) noexcept;
 
 /// After an execution that took long: the next one looks at the history again.
 inline void NoteLong(uint64_t fingerprint) {

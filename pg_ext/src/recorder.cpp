@@ -5,6 +5,7 @@
 #include <cctype>
 #include <vector>
 
+#include "endpoint.h"
 #include "pg.h"
 #include "settings.h"
 #include "upkeep/capture/normalize.h"
@@ -38,17 +39,6 @@ struct PlanningTime {
     uint64_t ns = 0;
 };
 PlanningTime pending_planning;  // of a statement that was not known when it was planned
-
-uint32_t EndpointId() {
-    static uint32_t known_changes = UINT32_MAX;
-    static uint32_t id = capture::EndpointNames::kNone;
-    if (known_changes != settings.endpoint_changes) {
-        id = settings.endpoint == nullptr ? capture::EndpointNames::kNone
-                                          : SharedStore()->endpoints().IdOf(settings.endpoint);
-        known_changes = settings.endpoint_changes;
-    }
-    return id;
-}
 
 capture::MaskOptions Options(int highest_parameter) {
     return {.dialect = capture::SqlDialect::kPostgres,
@@ -95,11 +85,11 @@ std::string TextOrEmpty(const char* text) {
 
 }  // namespace
 
-StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user) noexcept {
+StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user, uint32_t endpoint) noexcept {
     return {.fingerprint = static_cast<int64_t>(fingerprint),
             .database = MyDatabaseId,
             .user = user,
-            .endpoint = Safely([] { return EndpointId(); }),
+            .endpoint = endpoint,
             .top_level = top_level ? 1U : 0U};
 }
 
@@ -128,7 +118,8 @@ void CountNew(const StatementKey& key, capture::Operation operation, const char*
 
 void CountNotExecuted(const char* sqlstate, Oid user) noexcept {
     const int64_t fingerprint = capture::FingerprintOfError(sqlstate);
-    const StatementKey key = KeyFor(static_cast<uint64_t>(fingerprint), true, user);
+    const StatementKey key =
+        KeyFor(static_cast<uint64_t>(fingerprint), true, user, EndpointOfSetting());
     Execution execution;
     execution.is_error = true;
     execution.ended_us = GetCurrentTimestamp() + kPostgresEpochUs;

@@ -19,8 +19,10 @@ struct SourceText {
     int highest_parameter;
 };
 
-/// Key of a statement that runs here and now, but for the parts that are given.
-capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user) noexcept;
+/// Key of a statement that runs here and now, but for the parts that are given. `endpoint`:
+/// see endpoint.h.
+capture::StatementKey KeyFor(uint64_t fingerprint, bool top_level, Oid user,
+                             uint32_t endpoint) noexcept;
 
 /// True: known and counted. False: call CountNew.
 bool CountKnown(const capture::StatementKey& key, const capture::Execution& execution) noexcept;

@@ -15,6 +15,7 @@ Settings settings = {
     .capture_parameters = false,
     .n_plus_one_threshold = 5,
     .endpoint = nullptr,
+    .has_endpoint = false,
     .endpoint_changes = 0,
     .save = true,
     .reaper = false,
@@ -44,7 +45,8 @@ void CaptureChanged(int level, void*) {
     }
 }
 
-void EndpointChanged(const char*, void*) {
+void EndpointChanged(const char* name, void*) {
+    settings.has_endpoint = name != nullptr && name[0] != '\0';
     ++settings.endpoint_changes;
 }
 
@@ -80,7 +82,8 @@ const BoolSetting kBoolSettings[] = {
     {"upkeep.capture_parameters",
      "Keeps bound parameters and literals of slow statements, which may be personal data.",
      &settings.capture_parameters, PGC_SUSET},
-    {"upkeep.save", "Keeps statistics across a clean restart." NOT_YET, &settings.save, PGC_SIGHUP},
+    {"upkeep.save", "Keeps statistics across a clean restart, in pg_stat/upkeep.stat.",
+     &settings.save, PGC_SIGHUP},
     {"upkeep.reaper", "Applies the rows of upkeep.reap_rules." NOT_YET, &settings.reaper,
      PGC_SIGHUP},
 };

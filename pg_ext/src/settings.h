@@ -16,6 +16,7 @@ struct Settings {
     bool capture_parameters;
     int n_plus_one_threshold;  // 0: off
     char* endpoint;
+    bool has_endpoint;          // it is not empty
     uint32_t endpoint_changes;  // grows with each assignment, so that its id can be cached
     bool save;
     bool reaper;

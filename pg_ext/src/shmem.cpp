@@ -4,6 +4,7 @@
 #include <new>
 
 #include "pg.h"
+#include "saved_statistics.h"
 #include "settings.h"
 
 extern "C" {
@@ -23,6 +24,7 @@ shmem_startup_hook_type previous_startup = nullptr;
 static_assert(std::is_trivially_destructible_v<capture::Store>);
 alignas(capture::Store) char store_memory[sizeof(capture::Store)];
 capture::Store* store = nullptr;
+bool is_shared = false;
 capture::StatementCache statement_cache;
 capture::TextCache text_cache;
 
@@ -42,12 +44,11 @@ void Request() {
 }
 
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
-bool Attach(void* block, bool found) noexcept {
+void Attach(void* block, bool found, const capture::StoreLimits& limits) noexcept {
     const int64_t now_us = GetCurrentTimestamp() + kPostgresEpochUs;
     store = found ? new (store_memory) capture::Store(block)
                   : new (store_memory)
-                        capture::Store(capture::Store::Format(block, LimitsOfSettings(), now_us));
-    return true;
+                        capture::Store(capture::Store::Format(block, limits, now_us));
 }
 
 void Startup() {
@@ -58,8 +59,12 @@ void Startup() {
     bool found = false;
     void* block =
         ShmemInitStruct("upkeep capture", capture::Store::BytesNeeded(LimitsOfSettings()), &found);
-    Attach(block, found);
+    Attach(block, found, LimitsOfSettings());
+    is_shared = true;
     LWLockRelease(AddinShmemInitLock);
+    if (!found) {
+        KeepStatistics();
+    }
 }
 
 }  // namespace
@@ -71,6 +76,16 @@ void RequestSharedMemory() {
     shmem_startup_hook = Startup;
 }
 
+void MakePrivateStore() {
+    MemoryContext context =
+        AllocSetContextCreate(TopMemoryContext, "upkeep capture", ALLOCSET_DEFAULT_SIZES);
+    const Size bytes = capture::Store::BytesNeeded(kPrivateLimits);
+    Attach(MemoryContextAllocHuge(context, bytes), false, kPrivateLimits);
+}
+
+bool IsStoreShared() {
+    return is_shared;
+}
 capture::Store* SharedStore() {
     return store;
 }

@@ -17,17 +17,19 @@ HostFacts::Loaded tier = HostFacts::Loaded::kCreated;
 }
 
 void RememberTier() {
-    // session_preload_libraries are loaded before any query text has come; an explicit LOAD is the
-    // active portal's command; in every other case one of our functions was called, maybe by the
-    // planner (a constant) before there is a portal.
     if (process_shared_preload_libraries_in_progress) {
         tier = HostFacts::Loaded::kPreloaded;
-    } else if (debug_query_string == nullptr ||
-               (ActivePortal != nullptr && ActivePortal->commandTag == CMDTAG_LOAD)) {
-        tier = HostFacts::Loaded::kLoaded;
-    } else {
-        tier = HostFacts::Loaded::kCreated;
+        return;
     }
+    // session_preload_libraries and local_preload_libraries are loaded while the session is still
+    // being initialised; an explicit LOAD is the active portal's command. In every other case one
+    // of our functions was called: by a statement, by the planner (a constant) before there is a
+    // portal, by a fastpath call, which has neither portal nor text; or a worker (of a parallel
+    // plan, of another module) loads what it needs.
+    const bool is_session = AmRegularBackendProcess();
+    const bool asked = IsInitProcessingMode() ||
+                       (ActivePortal != nullptr && ActivePortal->commandTag == CMDTAG_LOAD);
+    tier = is_session && asked ? HostFacts::Loaded::kLoaded : HostFacts::Loaded::kCreated;
 }
 
 HostFacts::Loaded Tier() {

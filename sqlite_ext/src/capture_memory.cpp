@@ -74,6 +74,16 @@ void Capture::Refresh() {
     config_.version.store(version, std::memory_order_release);
 }
 
+uint32_t Capture::EndpointOfSetting() {
+    const uint32_t known = config_.endpoint.load(std::memory_order_relaxed);
+    if (store_.endpoints().IsCurrent(known)) {
+        return known;
+    }
+    const uint32_t id = store_.endpoints().IdOf(SettingValue("endpoint"));
+    config_.endpoint.store(id, std::memory_order_relaxed);
+    return id;
+}
+
 Capture* TheCapture() {
     return the_capture.load(std::memory_order_acquire);
 }

@@ -43,6 +43,8 @@ class Capture {
 
     /// Number of a database file, from 1; empty: those in memory, which share one. May wait.
     uint32_t DatabaseId(const std::string& file);
+    /// Id of the setting `endpoint`; 0: it is empty. Waits only where the name had to give way.
+    uint32_t EndpointOfSetting();
     /// Takes over settings that have changed since the last time. May wait if so.
     void Refresh();
 

@@ -16,6 +16,23 @@ Result<Value> VersionCall(sqlite3*, const Arguments&) {
     return Value(std::string(Version()));
 }
 
+void FindPersistence(const std::string& file, HostFacts* facts) {
+    if (file.empty()) {
+        facts->saved_reason = "this database is in memory: statistics end with the process";
+        facts->saved_advice = "open a database file";
+    } else if (SettingValue("persist") != "on") {
+        facts->saved_reason = "setting persist is off: statistics end with the process";
+        facts->saved_advice = "SELECT upkeep_set('persist', 'on')";
+    } else if (const std::string trouble = SaveTrouble(file); !trouble.empty()) {
+        facts->saved_reason = "not saved: " + trouble;
+        facts->saved_advice = "make " + StateFile::PathFor(file) + " writable, or remove it";
+    } else {
+        facts->is_saved = true;
+        facts->saved_reason =
+            "at the close of connections and by upkeep_save(), in " + StateFile::PathFor(file);
+    }
+}
+
 /// Says what is captured, and where it stays.
 void FindCapture(sqlite3* db, HostFacts* facts) {
     const CaptureState state = StateOfCapture(db);
@@ -35,7 +52,15 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
             facts->capture_advice = facts->can_capture ? "" : "SELECT upkeep_set('capture', 'top')";
             break;
     }
+    Capture* capture = TheCapture();
+    if (const uint64_t refused =
+            capture == nullptr ? 0 : capture->store().Status().endpoints_refused;
+        refused != 0) {
+        facts->capture_reason += "; " + std::to_string(refused) +
+                                 " times an endpoint found no room and was taken for other";
+    }
     const std::string file = MainFile(db);
+    FindPersistence(file, facts);
     if (file.empty()) {
         facts->capture_reason += "; in memory: kept until the process ends";
     } else if (SettingValue("persist") != "on") {

@@ -83,8 +83,8 @@ struct Tracer {
     std::atomic<Capture*> capture{nullptr};  // nullptr, or not this process's: not counting
     std::string file;
     uint32_t database = 0;
-    std::string endpoint_name;
-    uint32_t endpoint = 0;
+    NamedEndpoint endpoint;        // upkeep_set_endpoint's
+    uint32_t client_endpoint = 0;  // of the statement that the application began last
     bool is_on = false;
     bool is_registered = false;
     bool has_counted = false;
@@ -209,6 +209,19 @@ TracedStatement& EntryOf(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) {
     return known != nullptr && known->text.Is(sql) ? *known : MakeEntry(tracer, stmt, sql);
 }
 
+/// What was told to the connection or the process wins; else a comment. What a statement runs
+/// inside belongs to the application's statement.
+uint32_t EndpointOf(Tracer& tracer, TracedStatement& entry) {
+    capture::EndpointNames& names = CaptureOf(tracer).store().endpoints();
+    if (!tracer.endpoint.empty()) {
+        return tracer.endpoint.IdIn(names);
+    }
+    if (const uint32_t setting = CaptureOf(tracer).EndpointOfSetting(); setting != names.kNone) {
+        return setting;
+    }
+    return entry.is_top_level ? entry.endpoint.IdIn(names) : tracer.client_endpoint;
+}
+
 uint32_t Status(sqlite3_stmt* stmt, int counter) {
     return static_cast<uint32_t>(sqlite3_stmt_status(stmt, counter, 0));  // wraps; never reset
 }
@@ -278,6 +291,9 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
     }
     entry.is_open = true;
     entry.is_top_level = is_top_level;
+    if (is_top_level && CaptureOf(tracer).config().level == CaptureLevel::kAll) {
+        tracer.client_endpoint = EndpointOf(tracer, entry);
+    }
     entry.ran_trigger = false;
     entry.began_in_transaction = sqlite3_get_autocommit(tracer.db) == 0;
     entry.rows = 0;
@@ -380,8 +396,8 @@ uint64_t RowsOf(sqlite3* db, const TracedStatement& entry) {
     return entry.has_columns ? entry.rows : 0;  // without columns: rows of its own inner work
 }
 
-Ended Measure(const Tracer& tracer, sqlite3_stmt* stmt, const TracedStatement& entry,
-              uint64_t now_ns, int64_t now_us) {
+Ended Measure(Tracer& tracer, sqlite3_stmt* stmt, TracedStatement& entry, uint64_t now_ns,
+              int64_t now_us) {
     const CaptureConfig& config = CaptureOf(tracer).config();
     Ended ended;
     const bool cannot_have_failed = entry.kind == Kind::kOther && entry.rows > 0;
@@ -395,11 +411,10 @@ Ended Measure(const Tracer& tracer, sqlite3_stmt* stmt, const TracedStatement& e
     execution.is_error = ended.failure != nullptr;
     const int64_t slow_ns = config.slow_ns;
     execution.is_slow = slow_ns >= 0 && execution.duration_ns >= static_cast<uint64_t>(slow_ns);
-    ended.key = {
-        .fingerprint = entry.fingerprint,
-        .database = tracer.database,
-        .endpoint = tracer.endpoint_name.empty() ? config.endpoint.load() : tracer.endpoint,
-        .top_level = entry.is_top_level ? 1U : 0U};
+    ended.key = {.fingerprint = entry.fingerprint,
+                 .database = tracer.database,
+                 .endpoint = EndpointOf(tracer, entry),
+                 .top_level = entry.is_top_level ? 1U : 0U};
     return ended;
 }
 
@@ -545,8 +560,8 @@ void Attach(sqlite3* db) {
         tracer.text_cache = {};
         ForgetEntries(tracer);
         tracer.pending = {};
+        tracer.endpoint.ForgetId();
         tracer.database = capture.DatabaseId(tracer.file);
-        tracer.endpoint = capture.store().endpoints().IdOf(tracer.endpoint_name);
         tracer.wall_ahead_us = WallClockUs() - static_cast<int64_t>(SteadyNs() / 1000);
         tracer.connection = RegisterConnection(db);
         tracer.thread = 0;
@@ -608,11 +623,7 @@ void StoreAllBatches() {
 }
 
 void SetEndpoint(sqlite3* db, const std::string& endpoint) {
-    Tracer& tracer = TracerOf(db);
-    tracer.endpoint_name = endpoint;
-    if (tracer.capture != nullptr && tracer.capture == TheCapture()) {
-        tracer.endpoint = CaptureOf(tracer).store().endpoints().IdOf(endpoint);
-    }
+    TracerOf(db).endpoint.Set(endpoint);
 }
 
 CaptureState StateOfCapture(sqlite3* db) {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "upkeep/capture/endpoint_tag.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
 
@@ -88,6 +89,10 @@ TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* 
                   HasWord(*normalized, "_upkeep_", /*as_prefix=*/true);
     made.tables = capture::TablesOf(*normalized);
     made.has_columns = sqlite3_column_count(stmt) > 0;
+    capture::EndpointName endpoint;
+    if (capture::FindEndpoint(sql, capture::SqlDialect::kSqlite, &endpoint)) {
+        made.endpoint.Set(endpoint.view());
+    }
     return made;
 }
 

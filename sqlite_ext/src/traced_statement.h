@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "named_endpoint.h"
 #include "sqlite_api.h"
 #include "upkeep/capture/execution_batch.h"
 #include "upkeep/capture/statement_table.h"
@@ -56,7 +57,8 @@ struct TracedStatement {
     Kind kind = Kind::kOther;
     bool is_own = false;  // names something of upkeep's: not captured
     bool has_columns = false;
-    std::string tables;  // as in StatementInfo, for a store that forgets the statement
+    std::string tables;      // as in StatementInfo, for a store that forgets the statement
+    NamedEndpoint endpoint;  // that its comments tell
 
     // While it runs.
     bool is_open = false;

@@ -469,10 +469,15 @@ class StateFileTest(Captures):
         other.close()  # quietly
         self.assertIn("not saved: ", self.value("SELECT reason FROM upkeep_capabilities"
                                                 " WHERE feature = 'statement_capture'"))
+        kept = "SELECT available, reason, how_to_enable FROM upkeep_capabilities WHERE feature = 'saved_statistics'"
+        available, reason, advice = self.rows(kept)[0]
+        self.assertEqual((available, advice), (0, f"make {self.state} writable, or remove it"))
+        self.assertIn("not saved: ", reason)
         os.rmdir(self.state)
         self.assertEqual(self.captured()["select ?"]["calls"], 2)
         self.value("SELECT upkeep_save()")
         self.assertEqual(self.shell("SELECT calls FROM upkeep_statements"), "2")
+        self.assertEqual(self.rows(kept)[0], (1, f"at the close of connections and by upkeep_save(), in {self.state}", None))
 
     def test_damaged_and_foreign_files(self):
         for name, content in (("no database", b"x" * 5000), ("another program's", None)):

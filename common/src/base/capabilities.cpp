@@ -33,6 +33,7 @@ void Capabilities(const HostFacts& facts, RowSink& rows) {
     add("index_advice", true, "given statements are priced by this database's own planner", "");
     add("what_if", true, "plans with assumed indexes; nothing is created", "");
     add("statement_capture", facts.can_capture, facts.capture_reason, facts.capture_advice);
+    add("saved_statistics", facts.is_saved, facts.saved_reason, facts.saved_advice);
     add("captured_workload", facts.has_statement_source, facts.statement_source,
         facts.statement_source_advice);
     add("workflow_schema", !facts.is_read_only,

@@ -12,7 +12,8 @@ constexpr Column kStatements[] = {
      "executed>: the SQLSTATE, convert_from(decode(to_hex(fingerprint), 'hex'), 'SQL_ASCII')"},
     {"database_name", Type::kText, "database (SQLite: file) it ran in"},
     {"user_name", Type::kText, "role that ran it; SQLite: NULL"},
-    {"endpoint", Type::kText, "route or action it belongs to; NULL: none was told"},
+    {"endpoint", Type::kText,
+     "route or action, as set or as a comment tells; NULL: none was told; other: for want of room"},
     {"operation", Type::kText, "SELECT, INSERT, UPDATE, DELETE, MERGE, UTILITY, OTHER"},
     {"tables", Type::kTextArray, "tables it names, in order of mention"},
     {"query", Type::kText,
@@ -78,7 +79,8 @@ constexpr Column kSlowStatements[] = {
 };
 
 constexpr Column kEndpoints[] = {
-    {"endpoint", Type::kText, "route or action; NULL: statements without one"},
+    {"endpoint", Type::kText,
+     "route or action; NULL: statements without one; other: for want of room"},
     {"calls", Type::kBigint, "statement executions"},
     {"errors", Type::kBigint, "of statements, that ended in an error"},
     {"statements", Type::kBigint, "rows of statements that belong to it"},

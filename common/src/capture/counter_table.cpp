@@ -11,6 +11,8 @@ namespace {
 constexpr uint32_t kOperations = static_cast<uint32_t>(Operation::kOther) + 1;
 constexpr uint32_t kReserved = kOperations * 2;  // the rows of `other`, one per operation, status
 
+constexpr std::string_view kOtherTables = "other";
+
 uint32_t OtherRow(Operation operation, bool failed) {
     return static_cast<uint32_t>(operation) * 2 + (failed ? 1 : 0);
 }
@@ -32,7 +34,7 @@ void CounterTable::Format(uint32_t capacity) {
         CounterRecord& record = records_[i];
         record.operation = static_cast<Operation>(i / 2);
         record.failed = i % 2;
-        record.table.Write("other");
+        record.table.Write(kOtherTables);
         record.word = 3;
     }
 }
@@ -110,6 +112,18 @@ std::vector<CounterSnapshot> CounterTable::Snapshots() const {
         }
     }
     return all;
+}
+
+void CounterTable::AddSnapshot(const CounterSnapshot& snapshot) {
+    const uint32_t row = snapshot.table == kOtherTables
+                             ? OtherRow(snapshot.operation, snapshot.failed)
+                             : RowOf(snapshot.operation, snapshot.table, snapshot.failed);
+    CounterRecord& record = records_[row];
+    Bump(record.total_ns, snapshot.total_ns);
+    Bump(record.rows, snapshot.rows);
+    for (size_t i = 0; i < snapshot.buckets.size(); ++i) {
+        Bump(record.buckets[i], snapshot.buckets[i]);
+    }
 }
 
 void CounterTable::Reset() {

@@ -75,20 +75,27 @@ SlowStatement SlowRing::Copy(const SlowRecord& record) {
     return copy;
 }
 
+std::optional<SlowStatement> SlowRing::ReadTicket(uint64_t ticket) const {
+    const SlowRecord& record = records_[ticket % header_->capacity];
+    const uint64_t before = Get(record.version, std::memory_order_acquire);
+    if (before == 0 || before % 2 != 0) {
+        return std::nullopt;
+    }
+    SlowStatement copy = Copy(record);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (Get(record.version) != before || copy.fields.ended_us == 0) {
+        return std::nullopt;
+    }
+    return copy;
+}
+
 std::vector<SlowStatement> SlowRing::Read() const {
     std::vector<SlowStatement> all;
-    const uint64_t next = Get(header_->next, std::memory_order_acquire);
+    const uint64_t next = Tickets();
     const uint64_t count = std::min<uint64_t>(next, header_->capacity);
     for (uint64_t i = 1; i <= count; ++i) {
-        const SlowRecord& record = records_[(next - i) % header_->capacity];
-        const uint64_t before = Get(record.version, std::memory_order_acquire);
-        if (before == 0 || before % 2 != 0) {
-            continue;
-        }
-        SlowStatement copy = Copy(record);
-        std::atomic_thread_fence(std::memory_order_acquire);
-        if (Get(record.version) == before && copy.fields.ended_us != 0) {
-            all.push_back(std::move(copy));
+        if (std::optional<SlowStatement> copy = ReadTicket(next - i)) {
+            all.push_back(std::move(*copy));
         }
     }
     return all;

@@ -305,19 +305,55 @@ std::vector<StatementSnapshot> StatementTable::Drain(uint32_t database) {
     return all;
 }
 
+std::optional<StatementSnapshot> StatementTable::SnapshotAt(uint32_t record) {
+    const SlotRef ref = PinAny(record);
+    if (!ref) {
+        return std::nullopt;
+    }
+    const Pinned pinned{this, ref};
+    StatementSnapshot copy = Copy(At(record));
+    if (copy.totals.calls == 0 && copy.totals.errors == 0) {
+        return std::nullopt;  // just claimed, or the loser of two claims
+    }
+    return copy;
+}
+
+std::optional<StatementKey> StatementTable::KeyAt(uint32_t record) {
+    const SlotRef ref = PinAny(record);
+    if (!ref) {
+        return std::nullopt;
+    }
+    const StatementKey key = At(record).key;
+    Unpin(ref);
+    return key;
+}
+
+std::vector<uint32_t> StatementTable::ByWork() {
+    std::vector<std::pair<uint64_t, uint32_t>> all;
+    for (uint32_t i = 0; i < capacity(); ++i) {
+        if (const SlotRef ref = PinAny(i)) {
+            all.emplace_back(Work(At(i)), i);
+            Unpin(ref);
+        }
+    }
+    std::sort(all.begin(), all.end(), [](const auto& left, const auto& right) {
+        return left.first != right.first ? left.first > right.first : left.second < right.second;
+    });
+    std::vector<uint32_t> records(all.size());
+    std::transform(all.begin(), all.end(), records.begin(),
+                   [](const auto& entry) { return entry.second; });
+    return records;
+}
+
 std::vector<StatementSnapshot> StatementTable::Snapshots() {
     std::vector<StatementSnapshot> all;
     std::unordered_multimap<uint64_t, size_t> places;
     for (uint32_t i = 0; i < capacity(); ++i) {
-        const SlotRef ref = PinAny(i);
-        if (!ref) {
+        std::optional<StatementSnapshot> found = SnapshotAt(i);
+        if (!found) {
             continue;
         }
-        const Pinned pinned{this, ref};
-        StatementSnapshot copy = Copy(At(i));
-        if (copy.totals.calls == 0 && copy.totals.errors == 0) {
-            continue;  // just claimed, or the loser of two claims
-        }
+        StatementSnapshot& copy = *found;
         const uint64_t hash = HashOf(copy.key);
         bool merged = false;
         const auto [from, to] = places.equal_range(hash);

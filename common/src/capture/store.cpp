@@ -15,8 +15,8 @@ constexpr size_t Rounded(size_t bytes) {
 
 /// Offsets of the parts of a block; `end` is its size.
 struct Layout {
-    size_t statement_index, statements, pages, text_index, texts, chunks, counters, endpoints, slow,
-        end;
+    size_t statement_index, statements, pages, text_index, texts, chunks, counters, endpoint_index,
+        endpoints, slow, end;
 
     explicit Layout(const StoreLimits& limits) {
         size_t at = 0;
@@ -33,6 +33,7 @@ struct Layout {
         texts = take(sizeof(TextRecord) * limits.texts());
         chunks = take(sizeof(TextChunk) * limits.chunks());
         counters = take(sizeof(CounterRecord) * CounterTable::Records(limits.counters));
+        endpoint_index = take(sizeof(uint64_t) * IndexSizeFor(limits.endpoints));
         endpoints = take(sizeof(EndpointRecord) * limits.endpoints);
         slow = take(sizeof(SlowRecord) * limits.slow_statements);
         end = at;
@@ -74,7 +75,8 @@ Store::Store(void* block)
              At<TextRecord>(block, Parts(block).layout.texts),
              At<TextChunk>(block, Parts(block).layout.chunks)),
       counters_(&header_->counters, At<CounterRecord>(block, Parts(block).layout.counters)),
-      endpoints_(&header_->endpoints, At<EndpointRecord>(block, Parts(block).layout.endpoints)),
+      endpoints_(&header_->endpoints, At<uint64_t>(block, Parts(block).layout.endpoint_index),
+                 At<EndpointRecord>(block, Parts(block).layout.endpoints)),
       slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)) {}
 
 Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
@@ -174,7 +176,7 @@ void Store::TablesAt(SlotRef seen, int64_t fingerprint, std::span<char> out) {
     out[size] = '\0';
 }
 
-void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
+bool Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
     StatementCache cache;
     StatementInfo info{.operation = snapshot.operation, .tables = snapshot.tables};
     FillCounters(&info);
@@ -184,19 +186,27 @@ void Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
                           .ended_us = snapshot.totals.first_seen_us};
     const SlotRef claimed = statements_.ClaimStatement(cache, snapshot.key, info, first);
     if (!claimed) {
-        return;
+        return false;
     }
     statements_.AddSnapshot(claimed, snapshot);
     statements_.Unpin(claimed);
     if (!text.empty() && text != kNotKept) {
         texts_.Keep(snapshot.key.database, snapshot.key.fingerprint, text, snapshot.key.user);
     }
+    return true;
+}
+
+std::vector<StatementSnapshot> Store::Statements() {
+    std::vector<StatementSnapshot> all = statements_.Snapshots();
+    MergeEndpoints(endpoints_, &all);
+    return all;
 }
 
 void Store::Reset(int64_t now_us) {
     statements_.DoomAll();
     texts_.DoomAll();
     counters_.Reset();
+    endpoints_.DoomAll();
     slow_.Reset();
     Put(header_->reset_us, now_us);
 }

@@ -68,7 +68,9 @@ bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view te
         return true;
     }
     std::string cut;
-    if (text.size() > kMostTextBytes) {
+    // One that was cut already comes back from a saved file.
+    const bool was_cut = text.size() <= kMostTextBytes + kCut.size() && text.ends_with(kCut);
+    if (text.size() > kMostTextBytes && !was_cut) {
         cut = std::string(Clip(text, kMostTextBytes)) + std::string(kCut);
         text = cut;
     }

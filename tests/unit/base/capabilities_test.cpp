@@ -48,5 +48,19 @@ TEST(CapabilitiesTest, SaysWhatIsMissingAndWhatToDo) {
     EXPECT_TRUE(IsNull(Rows(facts)["workflow_schema"][4]));
 }
 
+TEST(CapabilitiesTest, SaysWhatOutlivesTheProcess) {
+    HostFacts facts;
+    facts.saved_reason = "nothing is captured";
+    facts.saved_advice = "capture";
+    std::map<std::string, Row> rows = Rows(facts);
+    EXPECT_EQ(rows["saved_statistics"][1], Value(false));
+    EXPECT_EQ(rows["saved_statistics"][3], Value(std::string("nothing is captured")));
+    EXPECT_EQ(rows["saved_statistics"][4], Value(std::string("capture")));
+    facts.is_saved = true;
+    facts.saved_advice = "";
+    EXPECT_EQ(Rows(facts)["saved_statistics"][1], Value(true));
+    EXPECT_TRUE(IsNull(Rows(facts)["saved_statistics"][4]));
+}
+
 }  // namespace
 }  // namespace upkeep

@@ -17,6 +17,9 @@ struct HostFacts {
     bool can_capture = false;    // statements are captured here and now
     std::string capture_reason;  // what of them, or why not
     std::string capture_advice;  // what to do; empty: nothing
+    bool is_saved = false;       // what is captured outlives this process
+    std::string saved_reason;    // where and how, what became of the last time
+    std::string saved_advice;
     bool has_statement_source = false;  // another source of captured statements can be read
     std::string statement_source;       // its name, or why there is none
     std::string statement_source_advice;

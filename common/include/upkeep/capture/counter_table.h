@@ -67,6 +67,8 @@ class CounterTable {
     void Add(uint32_t row, const Execution& execution);
     void AddMany(uint32_t row, const StatementTotals& totals, const CounterBounds& bounds);
     std::vector<CounterSnapshot> Snapshots() const;
+    /// Adds what an earlier life of the server counted.
+    void AddSnapshot(const CounterSnapshot& snapshot);
     /// All counters to zero; rows stay.
     void Reset();
 

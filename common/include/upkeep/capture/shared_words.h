@@ -89,7 +89,15 @@ struct SharedText {
         }
         return size;
     }
-    bool Is(std::string_view text) const { return Get(bytes) == text.size() && Read() == text; }
+    bool Is(std::string_view text) const {
+        bool is = Get(bytes) == text.size() && text.size() <= kBytes;
+        for (size_t i = 0; is && i * 4 < text.size(); ++i) {
+            const uint32_t word = Get(words[i]);
+            is = std::memcmp(&word, text.data() + i * 4,
+                             std::min<size_t>(4, text.size() - i * 4)) == 0;
+        }
+        return is;
+    }
 };
 
 /// Stack of free items of one array (Treiber); the head carries a tag against A-B-A. An item's link

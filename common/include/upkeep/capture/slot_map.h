@@ -1,5 +1,5 @@
 // A fixed number of records found by key, in shared memory, without locks: the base of the
-// statement table and of the text table.
+// statement table, the text table and the names of endpoints.
 //
 //   index (2 to 4 x capacity words)          records (capacity)
 //   [ tag | record + 1 ] ── a key may stand anywhere in the 16 words from its home
@@ -101,6 +101,9 @@ class SlotMap {
     uint64_t Evictions() const { return Get(header_->evictions); }
     Record& At(uint32_t record) { return records_[record]; }
     const Record& At(uint32_t record) const { return records_[record]; }
+
+    /// Is there a record that nobody has yet? True only for the moment.
+    bool HasFree() const { return static_cast<uint32_t>(Get(header_->free.word)) != 0; }
 
     /// Pins the record if it still is what `ref` meant.
     bool PinExact(SlotRef ref) {

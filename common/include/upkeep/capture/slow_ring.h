@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "upkeep/capture/statement_table.h"
@@ -70,6 +71,11 @@ class SlowRing {
     void Add(const SlowStatement& statement);
     /// Newest first.
     std::vector<SlowStatement> Read() const;
+    /// Tickets that were given so far; the records of the last `capacity` may still be there.
+    uint64_t Tickets() const { return Get(header_->next, std::memory_order_acquire); }
+    uint32_t capacity() const { return header_->capacity; }
+    /// The statement of one ticket; none: nothing is there, or another writes just now.
+    std::optional<SlowStatement> ReadTicket(uint64_t ticket) const;
     /// Takes this database's records out, oldest first: a record is in the ring or in what is
     /// returned, never both.
     std::vector<SlowStatement> Take(uint32_t database);

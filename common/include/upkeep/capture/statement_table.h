@@ -10,6 +10,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "upkeep/capture/histogram.h"
@@ -164,6 +165,11 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
     /// Calls of a pinned record that took `ns` or longer, to the bucket.
     uint64_t CallsOfAtLeast(SlotRef pinned, uint64_t ns) const;
 
+    /// Numbers of the records that hold a statement, those with the most work first.
+    std::vector<uint32_t> ByWork();
+    std::optional<StatementKey> KeyAt(uint32_t record);
+    /// One of them; none: it has gone meanwhile, or holds no count.
+    std::optional<StatementSnapshot> SnapshotAt(uint32_t record);
     /// Every statement, duplicates merged, in no order.
     std::vector<StatementSnapshot> Snapshots();
     /// Takes the counts of this database's statements out: each was counted here or is in what is

@@ -98,9 +98,13 @@ class Store {
     /// another statement's by now. Allocates nothing.
     void TablesAt(SlotRef seen, int64_t fingerprint, std::span<char> out);
     /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.
-    void Restore(const StatementSnapshot& snapshot, std::string_view text);
+    /// False: no record could be had.
+    bool Restore(const StatementSnapshot& snapshot, std::string_view text);
 
-    /// Statements, slow statements, texts and counters start anew; endpoints keep their ids.
+    /// Every statement, in no order: one per key, where endpoints of one name are one.
+    std::vector<StatementSnapshot> Statements();
+
+    /// Statements, slow statements, texts, counters and names of endpoints start anew.
     void Reset(int64_t now_us);
 
     TextTable& texts() { return texts_; }
@@ -109,6 +113,9 @@ class Store {
     EndpointNames& endpoints() { return endpoints_; }
     SlowRing& slow() { return slow_; }
     StoreStatus Status() const;
+    int64_t ResetUs() const { return Get(header_->reset_us); }
+    /// What is restored was counted since then.
+    void RestoreResetTime(int64_t us) { Put(header_->reset_us, us); }
     const StoreLimits& limits() const { return header_->limits; }
     void CountHostError() { Bump(header_->host_errors, 1); }
 
