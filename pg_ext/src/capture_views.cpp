@@ -4,9 +4,13 @@
 #include <map>
 
 #include "guard.h"
+#include "hook_log.h"
 #include "pg.h"
 #include "settings.h"
 #include "shmem.h"
+#include "statement_facts.h"
+#include "upkeep/capture/not_executed.h"
+#include "upkeep/capture/unfinished_plan.h"
 
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -78,11 +82,24 @@ std::string TextOf(Store& store, uint32_t database, int64_t fingerprint, uint32_
 std::string TextOrNotKept(Store& store, uint32_t database, int64_t fingerprint, uint32_t user) {
     std::string text = TextOf(store, database, fingerprint, user);
     return text.empty() ? std::string(capture::kNotKept) : text;
-}
+    /// A plan that did not reach its end is named only now; elsewhere its relations are numbers.
+    std::string PlanOf(const capture::SlowStatement& slow) {
+        if (!capture::IsUnfinished(slow.plan)) {
+            return slow.plan;
+        }
+        const bool is_here = slow.fields.database == MyDatabaseId;
+        return capture::UnfinishedJson(slow.plan, [is_here](uint32_t relation) {
+            if (!is_here) {
+                return "<in another database: " + std::to_string(relation) + ">";
+            }
+            const char* name = CallHost([relation] { return NameOfRelation(relation); });
+            return name == nullptr ? std::string() : std::string(name);
+        });
+    }
 
-void Notice(const char* message, const char* hint) {
-    CallHostVoid([=] { ereport(NOTICE, (errmsg("%s", message), errhint("%s", hint))); });
-}
+    void Notice(const char* message, const char* hint) {
+        CallHostVoid([=] { ereport(NOTICE, (errmsg("%s", message), errhint("%s", hint))); });
+    }
 
 }  // namespace
 
@@ -115,7 +132,12 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
         view.counts = std::move(snapshot);
         view.endpoint = Presentable(store.endpoints().NameOf(key.endpoint));
         if (texts == Texts::kRead && view.is_visible) {
-            view.query = TextOrNotKept(store, key.database, key.fingerprint, key.user);
+            const bool is_error = !capture::ErrorOfFingerprint(key.fingerprint).empty();
+            view.query = is_error ? std::string(capture::kNotExecuted)
+                                  : TextOf(store, key.database, key.fingerprint, key.user);
+            if (view.query.empty()) {
+                view.query = capture::kNotKept;
+            }
         }
         views.push_back(std::move(view));
     }
@@ -140,7 +162,7 @@ std::vector<capture::SlowView> VisibleSlowStatements() {
         }
         slow.application_name = Presentable(std::move(slow.application_name));
         slow.parameters = Presentable(std::move(slow.parameters));
-        slow.plan = Presentable(std::move(slow.plan));
+        slow.plan = Presentable(PlanOf(slow));
         view.statement = std::move(slow);
         views.push_back(std::move(view));
     }
@@ -215,6 +237,9 @@ std::string CaptureReason() {
     add(status.missed, "executions were not counted");
     add(status.pages_missed, "durations are missing from percentiles");
     add(status.host_errors, "failures of our own");
+    if (LogHidesErrors()) {
+        reason += "; errors without a statement are not seen: log_min_messages hides ERROR";
+    }
     return reason;
 }
 

@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "capture_views.h"
 #include "captured.h"
+#include "hook_log.h"
 #include "saved_statistics.h"
 #include "settings.h"
 #include "shmem.h"
@@ -54,10 +55,11 @@ UPKEEP_ROWS(capabilities) {
     facts.can_capture = upkeep::pg::SharedStore() != nullptr &&
                         upkeep::pg::settings.capture != upkeep::pg::kCaptureNone;
     facts.capture_reason = upkeep::pg::CaptureReason();
-    facts.capture_advice = facts.can_capture ? ""
-                           : upkeep::pg::SharedStore() != nullptr
-                               ? "set upkeep.capture to top or all"
-                               : upkeep::pg::kCaptureHint;
+    facts.capture_advice =
+        facts.can_capture
+            ? upkeep::pg::LogHidesErrors() ? "set log_min_messages to error or lower" : ""
+        : upkeep::pg::SharedStore() != nullptr ? "set upkeep.capture to top or all"
+                                               : upkeep::pg::kCaptureHint;
     facts.has_statement_source = upkeep::pg::HasStatementSource();
     facts.statement_source =
         upkeep::pg::IsStoreShared() ? "upkeep captures the statements of this server itself"

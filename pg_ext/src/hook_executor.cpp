@@ -6,6 +6,7 @@
 #include "hook_n_plus_one.h"
 #include "hook_plan.h"
 #include "hook_state.h"
+#include "known_statements.h"
 #include "meter.h"
 #include "statement_facts.h"
 
@@ -49,18 +50,26 @@ void CountFailedQuery(const QueryDesc* query, const Place& place, Meter* meter) 
     }
     const uint64_t fingerprint = query->plannedstmt->queryId;
     const uint32_t endpoint = EndpointOf(PlaceOf(query), place.level);
-    uint64_t ns = 0;
+    Usage used = {};
     if (meter != nullptr) {
         if (meter->is_running) {
             StopMeter(meter);
         }
-        ns = meter->used.ns;
+        used = meter->used;
         if (meter->plan_ns != 0) {
             CountPlanning(fingerprint, place.level == 0, place.user, endpoint, meter->plan_ns);
         }
         CloseMeter(meter);
     }
-    CountFailure(fingerprint, OperationOf(query->operation), place, ns, endpoint);
+    CountFailure({.fingerprint = fingerprint,
+                  .operation = OperationOf(query->operation),
+                  .place = place,
+                  .ns = used.ns,
+                  .sqlstate = geterrcode(),
+                  .query = query,
+                  .hit_blocks = used.hit_blocks,
+                  .read_blocks = used.read_blocks,
+                  .endpoint = endpoint});
 }
 
 [[gnu::noinline]] void EnterQuery(const QueryDesc* query) {
@@ -74,6 +83,7 @@ template <typename Call>
     if (settings.capture == kCaptureAll) [[unlikely]] {
         EnterQuery(query);
     }
+    NoteRunning(query);
     ++nesting;
     PG_TRY();
     { call(); }
@@ -101,6 +111,39 @@ template <typename Call>
     }
 }
 
+constexpr int kNodeCounts = INSTRUMENT_TIMER | INSTRUMENT_BUFFERS;  // rows come with either
+
+/// A statement that this backend does not know, or knows for long: looks at the shared history.
+/// True: its nodes are to be counted.
+[[gnu::noinline]] bool LookCloser(const QueryDesc* query, KnownStatement* known) {
+    const PlannedStmt* planned = query->plannedstmt;
+    const bool is_sample = IsKnown(*known, planned->queryId);
+    if (TakeLookedUp(planned->queryId)) {
+        return known->is_near;
+    }
+    LookUp(known, planned->queryId, nesting == 0, EndpointOf(PlaceOf(query), nesting));
+    if (!known->at && RememberedTables(planned->queryId) == nullptr) {
+        char tables[kTablesRoom];
+        NamesOfTables(planned, tables);
+        RememberTables(planned->queryId, tables);
+    }
+    return known->is_near || is_sample;
+}
+
+/// Before its start: shall the nodes of its plan count rows and time?
+inline void Instrument(QueryDesc* query, int flags) {
+    KnownStatement& known = KnownAt(query->plannedstmt->queryId);
+    ++known.uses;
+    const bool is_wanted =
+        IsKnown(known, query->plannedstmt->queryId) && known.uses % kSampleEvery != 0
+            ? known.is_near
+            : LookCloser(query, &known);
+    if (is_wanted && settings.capture_plans && settings.slow_threshold_ms >= 0 &&
+        query->instrument_options == 0 && (flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) {
+        query->instrument_options = kNodeCounts;
+    }
+}
+
 // Each hook is two functions, so that capture off costs a test and a jump: what needs a stack frame
 // is in the other one.
 
@@ -110,8 +153,11 @@ template <typename Call>
         return;
     }
     const Place place = Here();
-    RunOneDown(query, place, nullptr, [=] { previous_start(query, flags); });
     const uint64_t fingerprint = query->plannedstmt->queryId;
+    if (fingerprint != 0) {
+        Instrument(query, flags);
+    }
+    RunOneDown(query, place, nullptr, [=] { previous_start(query, flags); });
     if (fingerprint == 0) {
         return;
     }
@@ -166,22 +212,48 @@ void Finished(QueryDesc* query) {
     settings.capture == kCaptureNone ? previous_finish(query) : FinishCaptured(query);
 }
 
-void KeepSlowQuery(QueryDesc* query, const StatementKey& key, const Execution& execution) {
+struct SlowTexts {
+    const char* plan;
+    const char* parameters;
+};
+
+/// A cancel may come while a plan is rendered; then the statement fails and is no call.
+SlowTexts Render(QueryDesc* query, const Execution& execution, Oid user) {
+    SlowTexts texts = {};
+    Meter meter = {.query = query, .user = user};
+    meter.used = {.ns = execution.duration_ns,
+                  .hit_blocks = execution.hit_blocks,
+                  .read_blocks = execution.read_blocks};
+    RunOneDown(query, {nesting, user}, &meter, [query, out = &texts] {
+        out->plan = settings.capture_plans ? PlanOf(query) : nullptr;
+        out->parameters = settings.capture_parameters ? ParametersOf(query) : nullptr;
+    });
+    return texts;
+}
+
+void KeepSlowQuery(const StatementKey& key, const Execution& execution, const SlowTexts& texts) {
     SlowInput slow = SlowOf(key, execution);
-    if (settings.capture_plans) {
-        slow.plan = PlanOf(query);
-    }
-    if (settings.capture_parameters) {
-        slow.parameters = ParametersOf(query);
-    }
+    slow.plan = texts.plan;
+    slow.parameters = texts.parameters;
     KeepSlow(slow);
+}
+
+/// Took half of slow_threshold or more. What of it is to be kept, if it was slow.
+[[gnu::noinline]] SlowTexts LookAtLong(QueryDesc* query, Execution* execution, Oid user) {
+    NoteLong(query->plannedstmt->queryId);
+    execution->is_slow = IsSlow(execution->duration_ns);
+    return execution->is_slow ? Render(query, *execution, user) : SlowTexts{};
 }
 
 [[gnu::noinline]] bool CountNewQuery(const QueryDesc* query, const StatementKey& key,
                                      const Execution& execution) {
     const PlannedStmt* planned = query->plannedstmt;
-    char tables[kTablesRoom];
-    NamesOfTables(planned, tables);
+    char named[kTablesRoom];
+    const char* tables = RememberedTables(planned->queryId);
+    if (tables == nullptr) {
+        NamesOfTables(planned, named);
+        tables = named;
+    }
     KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location, planned->stmt_len,
                   nullptr, nullptr);
     return CountNew(key, OperationOf(query->operation), tables, execution);
@@ -192,23 +264,26 @@ void CountQuery(QueryDesc* query, const Usage& used, Oid user, uint64_t plan_ns)
     const StatementKey key =
         KeyFor(planned->queryId, nesting == 0, user, EndpointOf(PlaceOf(query), nesting));
     const PlanShape shape = ShapeOf(planned);
-    const Execution execution = {.duration_ns = used.ns,
-                                 .plan_ns = plan_ns,
-                                 .rows = query->estate->es_processed,
-                                 .hit_blocks = used.hit_blocks,
-                                 .read_blocks = used.read_blocks,
-                                 .temp_written_blocks = used.temp_written_blocks,
-                                 .wal_bytes = used.wal_bytes,
-                                 .full_scans = shape.full_scans,
-                                 .sorts = shape.sorts,
-                                 .ended_us = EndedUs(used.ns),
-                                 .is_slow = IsSlow(used.ns)};
+    Execution execution = {.duration_ns = used.ns,
+                           .plan_ns = plan_ns,
+                           .rows = query->estate->es_processed,
+                           .hit_blocks = used.hit_blocks,
+                           .read_blocks = used.read_blocks,
+                           .temp_written_blocks = used.temp_written_blocks,
+                           .wal_bytes = used.wal_bytes,
+                           .full_scans = shape.full_scans,
+                           .sorts = shape.sorts,
+                           .ended_us = EndedUs(used.ns)};
+    SlowTexts texts;
+    if (IsLong(used.ns)) [[unlikely]] {
+        texts = LookAtLong(query, &execution, user);
+    }
     const bool is_counted = CountKnown(key, execution) || CountNewQuery(query, key, execution);
     if (is_counted && nesting == 0) {
         NoteQuery(query, key, execution);
     }
     if (execution.is_slow) {
-        KeepSlowQuery(query, key, execution);
+        KeepSlowQuery(key, execution, texts);
     }
 }
 

@@ -151,8 +151,8 @@ void NotePortalPart(const QueryDesc* query) {
     execution.ended_us = EndedUs(0);
     const PlannedStmt* planned = query->plannedstmt;
     const SourcePlace place = {query->sourceText, planned->stmt_location, planned->stmt_len};
-    FeedPart(FinishedOf(KeyFor(planned->queryId, true, GetUserId(), EndpointOf(place, 0)), execution,
-                        capture::Operation::kSelect));
+    FeedPart(FinishedOf(KeyFor(planned->queryId, true, GetUserId(), EndpointOf(place, 0)),
+                        execution, capture::Operation::kSelect));
 }
 
 }  // namespace upkeep::pg

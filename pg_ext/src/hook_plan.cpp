@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "endpoint.h"
 #include "hook_state.h"
+#include "known_statements.h"
 #include "statement_facts.h"
 
 extern "C" {
@@ -72,6 +73,20 @@ void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
     }
 }
 
+/// A new statement: should it fail before it is first counted, its tables are known.
+[[gnu::noinline]] void MeetQuery(Query* parse, KnownStatement* known, const SourcePlace& place) {
+    LookUp(known, parse->queryId, nesting == 0, EndpointOf(place, nesting));
+    if (known->at) {
+        return;
+    }
+    NoteLookedUp(parse->queryId);
+    if (RememberedTables(parse->queryId) == nullptr) {
+        char tables[kTablesRoom];
+        NamesOfQueryTables(parse, tables);
+        RememberTables(parse->queryId, tables);
+    }
+}
+
 [[gnu::noinline]] PlannedStmt* PlanCaptured(Query* parse, const char* text, int options,
                                             ParamListInfo params) {
     if (!IsCaptured(nesting) || parse->queryId == 0) {
@@ -82,15 +97,24 @@ void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
     const Place here = Here();
     const SourcePlace place = {text, parse->stmt_location, parse->stmt_len};
     EnterStatement(place, here.level);
+    if (KnownStatement& known = KnownAt(fingerprint); !IsKnown(known, fingerprint)) {
+        MeetQuery(parse, &known, place);
+    }
     PlannedStmt* volatile result = nullptr;
     const uint64_t start_ns = NowNs();
+    NoteRunning(fingerprint, parse->commandType);
     ++nesting;  // what the planner runs (constant functions) is not a client's
     PG_TRY();
     { result = previous_planner(parse, text, options, params); }
     PG_CATCH();
     {
         nesting = here.level;
-        CountFailure(fingerprint, operation, here, 0, EndpointOf(place, here.level));
+        CountFailure({.fingerprint = fingerprint,
+                      .operation = operation,
+                      .place = here,
+                      .ns = NowNs() - start_ns,
+                      .sqlstate = geterrcode(),
+                      .endpoint = EndpointOf(place, here.level)});
         PG_RE_THROW();
     }
     PG_END_TRY();

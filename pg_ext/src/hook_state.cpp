@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "hook_state.h"
 
+#include "known_statements.h"
 #include "meter.h"
+#include "unfinished.h"
 
 extern "C" {
 #include "libpq/libpq-be.h"
+#include "storage/proc.h"
 }
 
 namespace upkeep::pg {
@@ -15,6 +18,8 @@ using capture::StatementKey;
 int nesting = 0;
 TimestampTz turned_on_in = 0;
 Meter meters[kMeters] = {};
+const QueryDesc* running_query = nullptr;
+Running running = {};
 
 namespace {
 
@@ -59,21 +64,64 @@ SlowInput SlowOf(const StatementKey& key, const Execution& execution) {
     return slow;
 }
 
-void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
-                  uint64_t ns, uint32_t endpoint) {
-    const StatementKey key = KeyFor(fingerprint, place.level == 0, place.user, endpoint);
+namespace {
+
+/// Start of the client's message whose error was counted for a statement; 0: none.
+TimestampTz counted_in = 0;
+
+/// What the statement waited for, where the error tells. By the time an error is caught the server
+/// has taken the wait event itself away.
+const char* WaitedFor(const Failure& failure) {
+    const bool timed_out =
+        failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && LockTimeout > 0 &&
+        failure.ns >= static_cast<uint64_t>(LockTimeout) * 1000000;  // else NOWAIT
+    return failure.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED || timed_out ? "Lock" : nullptr;
+}
+
+void KeepSlowFailure(const Failure& failure, const StatementKey& key, const Execution& execution) {
+    SlowInput slow = SlowOf(key, execution);
+    slow.error_code = unpack_sql_state(failure.sqlstate);
+    slow.wait_event = WaitedFor(failure);
+    UnfinishedNodes nodes;
+    if (failure.query != nullptr && failure.query->estate != nullptr) {
+        slow.fields.rows = failure.query->estate->es_processed;
+        slow.fields.hit_blocks = failure.hit_blocks;
+        slow.fields.read_blocks = failure.read_blocks;
+        if (settings.capture_plans) {
+            TakeNodes(failure.query, &nodes);
+            slow.unfinished = &nodes;
+        }
+    }
+    KeepSlow(slow);
+}
+
+}  // namespace
+
+bool TakeCountedFailure() {
+    const bool is_counted = counted_in != 0 && counted_in == GetCurrentStatementStartTimestamp();
+    counted_in = 0;
+    return is_counted;
+}
+
+void CountFailure(const Failure& failure) {
+    const bool top_level = failure.place.level == 0;
+    const StatementKey key =
+        KeyFor(failure.fingerprint, top_level, failure.place.user, failure.endpoint);
     Execution execution;
-    execution.duration_ns = ns;
+    execution.duration_ns = failure.ns;
     execution.is_error = true;
-    execution.is_slow = IsSlow(ns);
+    execution.is_slow = IsSlow(failure.ns);
     execution.ended_us = NowUs();
     if (!CountKnown(key, execution)) {
-        CountNew(key, operation, "", execution);
+        const char* tables = failure.tables;
+        CountNew(key, failure.operation,
+                 tables != nullptr ? tables : TablesOfFailed(failure.fingerprint), execution);
     }
     if (execution.is_slow) {
-        SlowInput slow = SlowOf(key, execution);
-        slow.error_code = unpack_sql_state(geterrcode());
-        KeepSlow(slow);
+        KeepSlowFailure(failure, key, execution);
+    }
+    if (top_level) {
+        counted_in = GetCurrentStatementStartTimestamp();
     }
 }
 

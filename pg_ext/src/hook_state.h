@@ -13,6 +13,7 @@
 
 extern "C" {
 #include "access/parallel.h"
+#include "executor/execdesc.h"
 #include "executor/instrument.h"
 }
 
@@ -46,6 +47,11 @@ inline bool IsSlow(uint64_t ns) {
     return settings.slow_threshold_ms >= 0 &&
            ns >= static_cast<uint64_t>(settings.slow_threshold_ms) * 1000000;
 }
+/// Half of slow_threshold or more: worth a closer look.
+inline bool IsLong(uint64_t ns) {
+    return settings.slow_threshold_ms >= 0 &&
+           ns >= static_cast<uint64_t>(settings.slow_threshold_ms) * 500000;
+}
 /// A clock that only goes forward, in ns.
 inline uint64_t NowNs() {
     timespec now;
@@ -60,9 +66,43 @@ inline int64_t EndedUs(uint64_t ns) {
 void SetUsage(capture::Execution* execution, const BufferUsage& buffers, const WalUsage& wal);
 SlowInput SlowOf(const capture::StatementKey& key, const capture::Execution& execution);
 
-/// In a handler: counts the error that is under way. Calls nothing of the server but the error's
-/// code. `endpoint`: see endpoint.h.
-void CountFailure(uint64_t fingerprint, capture::Operation operation, const Place& place,
-                  uint64_t ns, uint32_t endpoint);
+/// The client's statement under way, for an end that unwinds nothing (FATAL). Valid while nesting
+/// is not 0: the executor's, or nullptr and the planner's or a utility statement.
+extern const QueryDesc* running_query;
+struct Running {
+    uint64_t fingerprint;
+    CmdType command;
+};
+extern Running running;
+inline void NoteRunning(const QueryDesc* query) {
+    if (nesting == 0) {
+        running_query = query;
+    }
+}
+inline void NoteRunning(uint64_t fingerprint, CmdType command) {
+    if (nesting == 0) {
+        running_query = nullptr;
+        running = {fingerprint, command};
+    }
+}
+
+/// A statement that ended in an error.
+struct Failure {
+    uint64_t fingerprint;
+    capture::Operation operation;
+    Place place;
+    uint64_t ns;
+    int sqlstate;                      // packed
+    const char* tables = nullptr;      // as CountNew; nullptr: what was remembered of it
+    const QueryDesc* query = nullptr;  // for its plan and rows so far; nullptr: none
+    uint64_t hit_blocks = 0;           // so far
+    uint64_t read_blocks = 0;
+    uint32_t endpoint;  // see endpoint.h
+};
+/// In a handler: counts the error that is under way. Calls nothing of the server that may raise.
+void CountFailure(const Failure& failure);
+
+/// Was the error that is being logged counted for a statement of this client's message? Asked once.
+bool TakeCountedFailure();
 
 }  // namespace upkeep::pg

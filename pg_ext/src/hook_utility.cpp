@@ -127,6 +127,7 @@ void RunAsBefore(const UtilityCall& call) {
 void RunCounted(const UtilityCall& call) {
     const Place here = Here();
     const UtilityFrame frame = FrameOf(call.statement, call.source);
+    NoteRunning(frame.fingerprint, CMD_UTILITY);
     ++nesting;
     PG_TRY();
     { RunAsBefore(call); }
@@ -134,8 +135,13 @@ void RunCounted(const UtilityCall& call) {
     {
         nesting = here.level;
         KeepUtilityText(frame, here.user);
-        CountFailure(frame.fingerprint, capture::Operation::kUtility, here,
-                     NowNs() - frame.start_ns, frame.endpoint);
+        CountFailure({.fingerprint = frame.fingerprint,
+                      .operation = capture::Operation::kUtility,
+                      .place = here,
+                      .ns = NowNs() - frame.start_ns,
+                      .sqlstate = geterrcode(),
+                      .tables = frame.tables,
+                      .endpoint = frame.endpoint});
         PG_RE_THROW();
     }
     PG_END_TRY();

@@ -5,6 +5,7 @@
 
 #include "pg.h"
 #include "shmem.h"
+#include "unfinished.h"
 #include "upkeep/capture/n_plus_one.h"
 #include "upkeep/capture/normalize.h"
 
@@ -38,6 +39,10 @@ void CountPlanning(uint64_t fingerprint, bool top_level, Oid user, uint32_t endp
                    uint64_t ns) noexcept;
 /// The time that waits for this statement, which is the caller's now; 0: none.
 uint64_t TakePlanning(uint64_t fingerprint, bool top_level, Oid user) noexcept;
+/// An error that belongs to no statement.
+void CountNotExecuted(const char* sqlstate, Oid user) noexcept;
+/// Time of planning alone; kept for the coming execution if the statement is new.
+void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
 
 /// Texts are kept per user: `user` is who sent it, also where an error left another role in force.
 bool TextIsKept(uint64_t fingerprint, Oid user) noexcept;
@@ -51,8 +56,10 @@ struct SlowInput {
     const char* application_name;
     const char* client_addr;
     const char* error_code;
+    const char* wait_event;
     const char* parameters;
     const char* plan;
+    const UnfinishedNodes* unfinished;  // of one that failed, instead of `plan`
     bool keeps_literals;
 };
 void KeepSlow(const SlowInput& input) noexcept;

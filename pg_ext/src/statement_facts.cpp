@@ -153,6 +153,44 @@ void NamesOfTables(const PlannedStmt* planned, char (&out)[kTablesRoom]) {
     }
 }
 
+namespace {
+
+struct TableNames {
+    char (*out)[kTablesRoom];
+};
+
+bool AddTablesOf(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    if (!IsA(node, Query)) {
+        return WalkExpression(node, AddTablesOf, context);
+    }
+    auto* query = reinterpret_cast<Query*>(node);
+    for (int i = 0; i < list_length(query->rtable); ++i) {
+        const auto* entry = static_cast<const RangeTblEntry*>(list_nth(query->rtable, i));
+        if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW &&
+            IsMentioned(entry)) {
+            AddRelation(*static_cast<TableNames*>(context)->out, entry->relid);
+        }
+    }
+    return WalkQuery(query, AddTablesOf, context, 0);
+}
+
+}  // namespace
+
+void NamesOfQueryTables(Query* query, char (&out)[kTablesRoom]) {
+    out[0] = '\0';
+    TableNames names = {&out};
+    AddTablesOf(reinterpret_cast<Node*>(query), &names);
+}
+
+const char* NameOfRelation(Oid relation) {
+    char name[kTablesRoom] = "";
+    AddRelation(name, relation);
+    return name[0] == '\0' ? nullptr : pstrdup(name);
+}
+
 void NameOfUtilityTable(const Node* utility, char (&out)[kTablesRoom]) {
     out[0] = '\0';
     const RangeVar* table = nullptr;
@@ -226,6 +264,9 @@ const char* PlanOf(QueryDesc* query) {
         ExplainState* state = NewExplainState();
         state->format = EXPLAIN_FORMAT_JSON;
         state->costs = true;
+        state->analyze = query->instrument_options != 0;
+        state->timing = (query->instrument_options & INSTRUMENT_TIMER) != 0;
+        state->buffers = (query->instrument_options & INSTRUMENT_BUFFERS) != 0;
         ExplainBeginOutput(state);
         ExplainPrintPlan(state, query);
         ExplainEndOutput(state);

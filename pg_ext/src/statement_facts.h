@@ -20,6 +20,10 @@ capture::Operation OperationOf(CmdType command);
 /// Names of the tables that the statement mentions, separated by '\n', as the caller would write
 /// them; cut after a whole name.
 void NamesOfTables(const PlannedStmt* planned, char (&out)[kTablesRoom]);
+/// The same before planning: tables of subqueries after those of the statement itself.
+void NamesOfQueryTables(Query* query, char (&out)[kTablesRoom]);
+/// A relation as the caller would write it, in the current memory context; nullptr: it is gone.
+const char* NameOfRelation(Oid relation);
 void NameOfUtilityTable(const Node* utility, char (&out)[kTablesRoom]);
 
 /// Whole-table scans and sorts in a plan.
@@ -38,7 +42,8 @@ bool MayHoldPassword(const Node* utility);
 /// What the server would compute as query id of a utility statement.
 uint64_t FingerprintOfUtility(const char* text, int length);
 
-/// EXPLAIN (FORMAT JSON) of a query that ran, in the current memory context; nullptr: failed.
+/// EXPLAIN (FORMAT JSON) of a query that ran, in the current memory context, with what its nodes
+/// did if they were instrumented; nullptr: failed.
 const char* PlanOf(QueryDesc* query);
 /// Its bound parameters; nullptr: none.
 const char* ParametersOf(QueryDesc* query);

@@ -23,6 +23,17 @@ class CaptureOff(Asks):
         self.rows("SELECT 3 AS probe")
         self.assertEqual(self.rows(SEEN), [(2,)])
 
+    def test_statements_prepared_before_are_captured_too(self):
+        self.rows("SET upkeep.capture = none")
+        session = connect(self.database)
+        self.addCleanup(session.close)
+        self.run_on(session, "PREPARE early AS SELECT 1 AS early, 2, 3, 4, 5")
+        self.run_on(session, "EXECUTE early")
+        self.run_on(session, "SET upkeep.capture = top")
+        for _ in range(7):  # custom plans, then the generic one
+            self.run_on(session, "EXECUTE early")
+        self.assertEqual(self.rows("SELECT calls, errors FROM upkeep.statements WHERE query ~ 'early'"), [(7, 0)])
+
     def test_levels_are_right_where_it_changes_on_the_way(self):
         self.rows("""CREATE FUNCTION loud() RETURNS int LANGUAGE plpgsql SET upkeep.capture = top
                      AS $$ DECLARE x int; BEGIN SELECT 1 AS nested INTO x; RETURN x; END $$""")

@@ -8,14 +8,18 @@ namespace {
 
 constexpr Column kStatements[] = {
     {"fingerprint", Type::kBigint,
-     "which statement: queryid (PostgreSQL), hash of the normalised text (SQLite)"},
+     "which statement: queryid (PostgreSQL), hash of the normalised text (SQLite); of <not "
+     "executed>: the SQLSTATE, convert_from(decode(to_hex(fingerprint), 'hex'), 'SQL_ASCII')"},
     {"database_name", Type::kText, "database (SQLite: file) it ran in"},
     {"user_name", Type::kText, "role that ran it; SQLite: NULL"},
     {"endpoint", Type::kText,
      "route or action, as set or as a comment tells; NULL: none was told; other: for want of room"},
     {"operation", Type::kText, "SELECT, INSERT, UPDATE, DELETE, MERGE, UTILITY, OTHER"},
     {"tables", Type::kTextArray, "tables it names, in order of mention"},
-    {"query", Type::kText, "its text without literals; <text not kept>: no room was left for it"},
+    {"query", Type::kText,
+     "its text without literals; <text not kept>: no room was left for it; <not executed>: errors "
+     "without a statement, a row per SQLSTATE: what did not parse or bind, unknown prepared names, "
+     "commits that failed, sessions ended while idle (PostgreSQL, where the log has ERROR)"},
     {"calls", Type::kBigint,
      "executions that ended well; SQLite: also failed ones that errors does not show"},
     {"errors", Type::kBigint,
@@ -60,12 +64,16 @@ constexpr Column kSlowStatements[] = {
      "bound values; only with capture_parameters on; SQLite: the statement with its values"},
     {"rows", Type::kBigint, "rows returned or changed"},
     {"plan", Type::kJson,
-     "its plan, literals as ? unless capture_parameters is on; SQLite: as planned when it was "
-     "saved "
-     "or read"},
+     "its plan, literals as ? unless capture_parameters is on; with actual rows and times where "
+     "its "
+     "history nears slow_threshold (of a hundred executions one took half of it) and in one of "
+     "1,024 "
+     "executions of a session; of one that failed: its nodes, rows so far where they were counted, "
+     "names as of now; SQLite: as planned when it was saved or read"},
     {"error_code", Type::kText, "SQLSTATE or result code it ended with; NULL: well"},
     {"wait_event", Type::kText,
-     "what it waited for when it ended badly; NULL: not known; SQLite: NULL"},
+     "what it waited for when it ended badly: Lock after a deadlock or lock_timeout; NULL: not "
+     "known; SQLite: NULL"},
     {"hit_blocks", Type::kBigint, "blocks found in shared buffers; SQLite: NULL"},
     {"read_blocks", Type::kBigint, "blocks read into shared buffers; SQLite: NULL"},
 };

@@ -71,38 +71,95 @@ bool IsBlank(char c) {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-}  // namespace
+/// What a plan with counts can do without, of each node.
+bool IsDetail(std::string_view key) {
+    constexpr std::string_view kDetails[] = {
+        "Parallel Aware",      "Async Capable",       "Plan Width",  "Startup Cost",
+        "Actual Startup Time", "Parent Relationship", "Inner Unique"};
+    constexpr std::string_view kBlocks = " Blocks";
+    return std::find(std::begin(kDetails), std::end(kDetails), key) != std::end(kDetails) ||
+           (key.size() > kBlocks.size() && key.substr(key.size() - kBlocks.size()) == kBlocks &&
+            key.find("Heap") == key.npos) ||
+           key.substr(0, 4) == "I/O ";
+}
 
-std::string CompactPlan(std::string_view json, bool keeps_literals) {
-    std::string out;
-    out.reserve(json.size());
-    std::string_view key;
-    for (size_t i = 0; i < json.size();) {
-        if (IsBlank(json[i])) {
-            ++i;
-            continue;
+size_t SkipBlanks(std::string_view json, size_t at) {
+    while (at < json.size() && IsBlank(json[at])) {
+        ++at;
+    }
+    return at;
+}
+
+/// Copies a plan token by token.
+class Copier {
+  public:
+    Copier(std::string_view json, bool keeps_literals, bool keeps_details)
+        : json_(json), keeps_literals_(keeps_literals), keeps_details_(keeps_details) {
+        out_.reserve(json.size());
+    }
+
+    std::string Copy() {
+        while (at_ < json_.size()) {
+            if (IsBlank(json_[at_])) {
+                ++at_;
+            } else if (json_[at_] == '"') {
+                CopyString();
+            } else {
+                out_ += json_[at_++];
+            }
         }
-        if (json[i] != '"') {
-            out += json[i++];
-            continue;
-        }
-        const size_t end = StringEnd(json, i);
-        const std::string_view quoted = json.substr(i, end - i);
-        i = end;
-        size_t next = end;
-        while (next < json.size() && IsBlank(json[next])) {
-            ++next;
-        }
-        if (next < json.size() && json[next] == ':') {
-            key = quoted.size() >= 2 ? quoted.substr(1, quoted.size() - 2) : quoted;
-            out += quoted;
-        } else if (keeps_literals || IsPlainKey(key)) {
-            out += quoted;
+        return std::move(out_);
+    }
+
+  private:
+    void CopyString() {
+        const size_t end = StringEnd(json_, at_);
+        const std::string_view quoted = json_.substr(at_, end - at_);
+        at_ = end;
+        const size_t next = SkipBlanks(json_, end);
+        if (next < json_.size() && json_[next] == ':') {
+            key_ = quoted.size() >= 2 ? quoted.substr(1, quoted.size() - 2) : quoted;
+            if (keeps_details_ || !IsDetail(key_) || !SkipValue(next + 1)) {
+                out_ += quoted;
+            }
+        } else if (keeps_literals_ || IsPlainKey(key_)) {
+            out_ += quoted;
         } else {
-            out += JsonString(MaskLiterals(Unescaped(quoted), {.is_numbered = false}));
+            out_ += JsonString(MaskLiterals(Unescaped(quoted), {.is_numbered = false}));
         }
     }
-    return out;
+
+    /// Goes past a plain value and one of the commas beside it. False: it is no plain value.
+    bool SkipValue(size_t from) {
+        const size_t start = SkipBlanks(json_, from);
+        if (start >= json_.size() || json_[start] == '{' || json_[start] == '[') {
+            return false;
+        }
+        const size_t end = json_[start] == '"' ? StringEnd(json_, start)
+                                               : json_.find_first_of(",}] \t\r\n", start);
+        const size_t after = SkipBlanks(json_, std::min(end, json_.size()));
+        if (!out_.empty() && out_.back() == ',') {
+            out_.pop_back();
+            at_ = after;
+        } else {
+            at_ = after < json_.size() && json_[after] == ',' ? after + 1 : after;
+        }
+        return true;
+    }
+
+    std::string_view json_;
+    bool keeps_literals_;
+    bool keeps_details_;
+    size_t at_ = 0;
+    std::string_view key_;
+    std::string out_;
+};
+
+}  // namespace
+
+std::string CompactPlan(std::string_view json, bool keeps_literals, size_t room) {
+    std::string whole = Copier(json, keeps_literals, true).Copy();
+    return whole.size() <= room ? whole : Copier(json, keeps_literals, false).Copy();
 }
 
 }  // namespace upkeep::capture

@@ -131,6 +131,20 @@ HistogramPage* StatementTable::NewPage(StatementRecord& record, uint32_t octave)
     return &pages_[page];
 }
 
+uint64_t StatementTable::CallsOfAtLeast(SlotRef pinned, uint64_t ns) const {
+    const StatementRecord& record = At(pinned.record);
+    const uint32_t lowest = BucketOf(ns);
+    uint64_t calls = 0;
+    for (uint32_t octave = lowest / kPageSteps; octave < kPages; ++octave) {
+        const uint32_t page = Get(record.pages[octave], std::memory_order_acquire);
+        const uint32_t first = octave == lowest / kPageSteps ? lowest % kPageSteps : 0;
+        for (uint32_t step = first; page != 0 && step < kPageSteps; ++step) {
+            calls += Get(pages_[page - 1].counts[step]);
+        }
+    }
+    return calls;
+}
+
 void StatementTable::Release(StatementRecord& record) {
     for (uint32_t& page : record.pages) {
         if (const uint32_t held = Get(page); held != 0) {

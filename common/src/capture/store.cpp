@@ -143,6 +143,32 @@ bool Store::AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t
     return true;
 }
 
+History Store::HistoryOf(StatementCache& cache, const StatementKey& key, uint64_t ns) {
+    History history;
+    history.at = statements_.FindStatement(cache, key);
+    if (history.at) {
+        const StatementTotals& totals = statements_.At(history.at.record).totals;
+        history.executions = Get(totals.calls) + Get(totals.errors);
+        history.slow_calls = Get(totals.slow_calls);
+        history.calls_over =
+            Get(totals.max_ns) < ns ? 0 : statements_.CallsOfAtLeast(history.at, ns);
+        statements_.Unpin(history.at);
+    }
+    return history;
+}
+
+void Store::TablesAt(SlotRef seen, int64_t fingerprint, std::span<char> out) {
+    size_t size = 0;
+    if (statements_.PinExact(seen)) {
+        const StatementRecord& record = statements_.At(seen.record);
+        if (record.key.fingerprint == fingerprint) {
+            size = record.tables.ReadInto(out.first(out.size() - 1));
+        }
+        statements_.Unpin(seen);
+    }
+    out[size] = '\0';
+}
+
 bool Store::Restore(const StatementSnapshot& snapshot, std::string_view text) {
     StatementCache cache;
     StatementInfo info{.operation = snapshot.operation, .tables = snapshot.tables};

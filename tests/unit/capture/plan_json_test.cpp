@@ -33,6 +33,19 @@ TEST(PlanJsonTest, KeepsLiteralsWhereAllowed) {
     EXPECT_EQ(plan.find('\n'), std::string::npos);
 }
 
+TEST(PlanJsonTest, LeavesOutDetailsWhereThereIsNoRoom) {
+    constexpr std::string_view kCounted =
+        R"json({"Plan": {"Parallel Aware": false, "Node Type": "Sort",
+        "Startup Cost": 1.5, "Total Cost": 2.5, "Plan Width": 4, "Actual Rows": 3, "Shared Hit Blocks": 7,
+        "Exact Heap Blocks": 5, "Parent Relationship": "a, \"b\"", "Plans": [{"Node Type": "Result",
+        "Async Capable": false}, {"Plan Width": 0}]}})json";
+    EXPECT_EQ(
+        CompactPlan(kCounted, false, 100),
+        R"json({"Plan":{"Node Type":"Sort","Total Cost":2.5,"Actual Rows":3,"Exact Heap Blocks":5,)json"
+        R"json("Plans":[{"Node Type":"Result"},{}]}})json");
+    EXPECT_NE(CompactPlan(kCounted, false).find("\"Plan Width\":4"), std::string::npos);
+}
+
 TEST(PlanJsonTest, SurvivesWhatIsNoJson) {
     EXPECT_EQ(CompactPlan("", false), "");
     EXPECT_EQ(CompactPlan("{\"a\": \"unterminated 'x", false).find("'x"), std::string::npos);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -76,11 +77,17 @@ struct SharedText {
     }
     std::string Read() const {
         std::string text(std::min<size_t>(Get(bytes), kBytes), '\0');
-        for (size_t i = 0; i * 4 < text.size(); ++i) {
-            const uint32_t word = Get(words[i]);
-            std::memcpy(text.data() + i * 4, &word, std::min<size_t>(4, text.size() - i * 4));
-        }
+        ReadInto(text);
         return text;
+    }
+    /// As much as `out` holds, without allocating. Returns how much that is.
+    size_t ReadInto(std::span<char> out) const {
+        const size_t size = std::min<size_t>({Get(bytes), kBytes, out.size()});
+        for (size_t i = 0; i * 4 < size; ++i) {
+            const uint32_t word = Get(words[i]);
+            std::memcpy(out.data() + i * 4, &word, std::min<size_t>(4, size - i * 4));
+        }
+        return size;
     }
     bool Is(std::string_view text) const {
         bool is = Get(bytes) == text.size() && text.size() <= kBytes;

@@ -37,6 +37,8 @@ struct SlowStatement {
     std::string plan;  // JSON, complete; empty: none
 };
 
+inline constexpr size_t kPlanRoom = 6016;  // bytes
+
 struct SlowRecord {
     uint64_t version = 0;  // odd: being written; it only grows
     uint64_t words[sizeof(SlowFields) / 8] = {};
@@ -46,7 +48,7 @@ struct SlowRecord {
     SharedText<64> wait_event;
     SharedText<1024> query;
     SharedText<768> parameters;
-    SharedText<6016> plan;
+    SharedText<kPlanRoom> plan;
 };
 static_assert(sizeof(SlowFields) % 8 == 0 && std::is_trivially_copyable_v<SlowFields>);
 static_assert(std::is_trivially_copyable_v<SlowRecord> && sizeof(SlowRecord) <= 8192);

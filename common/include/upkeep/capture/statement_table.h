@@ -166,6 +166,9 @@ class StatementTable : public SlotMap<StatementTable, StatementRecord> {
     void AddTotals(SlotRef pinned, const StatementTotals& counted,
                    std::span<const BucketCount> buckets);
 
+    /// Calls of a pinned record that took `ns` or longer, to the bucket.
+    uint64_t CallsOfAtLeast(SlotRef pinned, uint64_t ns) const;
+
     /// Numbers of the records that hold a statement, those with the most work first.
     std::vector<uint32_t> ByWork();
     std::optional<StatementKey> KeyAt(uint32_t record);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "upkeep/capture/counter_table.h"
 #include "upkeep/capture/endpoint_names.h"
@@ -65,6 +66,14 @@ struct StoreHeader {
 };
 static_assert(std::is_trivially_copyable_v<StoreHeader>);
 
+/// Of one statement, for deciding whether its executions are worth a closer look.
+struct History {
+    SlotRef at;  // its record; none: it is not known
+    uint64_t executions = 0;
+    uint64_t calls_over = 0;
+    uint64_t slow_calls = 0;  // failed ones included
+};
+
 class Store {
   public:
     /// Bytes of a block for these limits; what the documentation computes.
@@ -91,6 +100,11 @@ class Store {
     }
     /// Adds time of planning to a known statement. False: it is not known; nothing was counted.
     bool AddPlanning(StatementCache& cache, const StatementKey& key, uint64_t ns);
+    /// What is known of a statement, and how many of its durations were `ns` or longer.
+    History HistoryOf(StatementCache& cache, const StatementKey& key, uint64_t ns);
+    /// Tables (as in StatementInfo) of a record seen before, cut to the room; empty if it is
+    /// another statement's by now. Allocates nothing.
+    void TablesAt(SlotRef seen, int64_t fingerprint, std::span<char> out);
     /// Adds counts from elsewhere (a saved file, another process) to statements and nothing else.
     /// False: no record could be had.
     bool Restore(const StatementSnapshot& snapshot, std::string_view text);
