@@ -67,6 +67,8 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
         facts->capture_reason += "; setting persist is off: kept until the process ends";
     } else if (const std::string trouble = SaveTrouble(file); !trouble.empty()) {
         facts->capture_reason += "; not saved: " + trouble;
+    } else if (const std::string obstacle = StateFile::Obstacle(file); !obstacle.empty()) {
+        facts->capture_reason += "; cannot be saved: " + obstacle;
     } else {
         facts->capture_reason += "; kept in " + StateFile::PathFor(file);
     }

@@ -21,6 +21,7 @@
 #include "own_call.h"
 #include "private_opening.h"
 #include "registry.h"
+#include "statement_samples.h"
 #include "traced_statement.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
@@ -189,6 +190,9 @@ TracedStatement& MakeEntry(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) 
     capture::TextTable& texts = CaptureOf(tracer).store().texts();
     if (!made.is_own && !texts.Knows(tracer.text_cache, tracer.database, made.fingerprint)) {
         texts.Keep(tracer.database, made.fingerprint, normalized);
+    }
+    if (!made.is_own) {
+        NoteSample(*tracer.capture, tracer.database, made.fingerprint, sql);
     }
     const Holding holding(tracer.hold);
     const auto known = tracer.entries.find(stmt);
@@ -591,6 +595,7 @@ void StartCapture(sqlite3* db) {
     }
     KeepUnlockedInChildren<TheMutex>();
     Attach(db);
+    BeginIndexUse(db);
     TheTracers().takes_new = true;
     sqlite3_auto_extension(reinterpret_cast<void (*)()>(NewConnection));
 }
