@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "captured.h"
+#include "flusher.h"
 #include "settings_state.h"
 #include "stmt.h"
 #include "trace.h"
@@ -112,9 +113,17 @@ Result<void> SettingsCall(sqlite3*, const Arguments&, RowSink& rows) {
 }
 
 Result<Value> SetCall(sqlite3*, const Arguments& arguments) {
-    Result<std::string> changed = ChangeSetting(arguments.Text("name"), arguments.Text("value"));
+    const std::string& name = arguments.Text("name");
+    const std::string before = FindSetting(name).ok() ? SettingValue(name) : "";
+    Result<std::string> changed = ChangeSetting(name, arguments.Text("value"));
     if (!changed.ok()) {
         return changed.error();
+    }
+    if (name == "flush_interval") {
+        if (const Result<void> applied = ApplyFlushInterval(); !applied.ok()) {
+            ChangeSetting(name, before).OrThrow();
+            return applied.error();
+        }
     }
     return Value(std::move(changed).value());
 }

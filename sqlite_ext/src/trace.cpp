@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "captured.h"
+#include "flusher.h"
 #include "fork_safe.h"
 #include "guard.h"
 #include "own_call.h"
@@ -192,7 +193,7 @@ TracedStatement& MakeEntry(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) 
         texts.Keep(tracer.database, made.fingerprint, normalized);
     }
     if (!made.is_own) {
-        NoteSample(*tracer.capture, tracer.database, made.fingerprint, sql);
+        NoteSample(CaptureOf(tracer), tracer.database, made.fingerprint, sql);
     }
     const Holding holding(tracer.hold);
     const auto known = tracer.entries.find(stmt);
@@ -569,6 +570,7 @@ void Attach(sqlite3* db) {
         tracer.wall_ahead_us = WallClockUs() - static_cast<int64_t>(SteadyNs() / 1000);
         tracer.connection = RegisterConnection(db);
         tracer.thread = 0;
+        static_cast<void>(ApplyFlushInterval());  // a new process: without a thread it saves later
     }
     const int code = sqlite3_trace_v2(db, kEvents, OnEvent, &tracer);
     if (code != SQLITE_OK) {
