@@ -287,6 +287,21 @@ class FaultTest(FaultCase):
         self.assertGreaterEqual(self.calls()["select ?"], before + 60)
 
 
+class TextTest(FaultCase):
+    def test_texts_that_are_not_utf8(self):
+        self.run_("""
+            other = ctypes.c_void_p()
+            assert library.sqlite3_open(path.encode(), ctypes.byref(other)) == 0
+            for sql in (b"SELECT v AS \\xff\\xfe FROM t WHERE v = 'x\\xff'", b"SELECT v FROM t WHERE v = 5 /* \\xff */"):
+                assert library.sqlite3_exec(other, sql, None, None, None) == 0
+            for save in (False, True):
+                assert len(db.execute("SELECT query FROM upkeep_statements WHERE query LIKE '% from t %'").fetchall()) == 2
+                db.execute("SELECT * FROM upkeep_advise_indexes").fetchall()
+                db.execute("SELECT upkeep_save()").fetchall()
+            """)
+        self.assertEqual(self.calls()["select v as \ufffd\ufffd from t where v = ?"], 1)
+
+
 class CloseTest(FaultCase):
     def test_closed_with_open_statements(self):
         """sqlite3_close refuses, sqlite3_close_v2 waits for the last statement: what ran is saved then."""
