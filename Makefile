@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench bench-sqlite bench-cost \
+	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost \
 	bench-collapse bench-memory clean
 
 help:            ## this list
@@ -83,6 +83,9 @@ fuzz:            ## libFuzzer targets, FUZZ_SECONDS each (default 60)
 asan:            ## core unit tests under ASan+UBSan, SQLite suite under ASan
 	@bash tests/run_sanitized.sh
 
+tsan:            ## SQLite capture under ThreadSanitizer: 16 threads open, run, read, close
+	@bash tests/run_tsan.sh
+
 bench:           ## benches; results with their command go to bench/README.md
 	@cmake -S . -B build-bench -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
 	@$(MAKE) --no-print-directory -C build-bench -j$(JOBS) upkeep_bench && build-bench/upkeep_bench
@@ -103,4 +106,4 @@ bench-memory: pg ## 10 million statements through a backend: does it grow? (half
 		-c shared_preload_libraries=upkeep_preload -c autovacuum=off /usr/bin/python3 -B tests/pg/test_memory.py
 
 clean:           ## removes what was built
-	rm -rf build build-asan build-fuzz build-bench; $(PG) clean
+	rm -rf build build-asan build-tsan build-fuzz build-bench; $(PG) clean

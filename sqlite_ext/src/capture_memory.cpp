@@ -57,6 +57,11 @@ uint32_t Capture::DatabaseId(const std::string& file) {
     return static_cast<uint32_t>(databases_.size());
 }
 
+std::vector<std::string> Capture::Databases() {
+    const std::lock_guard lock(names_);
+    return databases_;
+}
+
 void Capture::Refresh() {
     const uint64_t version = SettingsVersion();
     if (config_.version.load(std::memory_order_acquire) == version) {

@@ -46,6 +46,8 @@ class Capture {
     uint32_t DatabaseId(const std::string& file);
     /// Id of the setting `endpoint`; 0: it is empty. Waits only where the name had to give way.
     uint32_t EndpointOfSetting();
+    /// Their files so far. May wait.
+    std::vector<std::string> Databases();
     /// Takes over settings that have changed since the last time. May wait if so.
     void Refresh();
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "captured.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
 #include <mutex>
 #include <tuple>
 #include <utility>
 
+#include "fork_safe.h"
 #include "plan.h"
+#include "planning_connection.h"
 #include "settings_state.h"
 #include "trace.h"
 #include "upkeep/base/text.h"
@@ -27,24 +27,35 @@ struct Trouble {
 };
 
 /// Never destroyed: connections may still close while the process exits.
+std::mutex& TheMutex();
+
 Trouble& TheTrouble() {
     static Trouble& trouble = *new Trouble;
+    KeepUnlockedInChildren<TheMutex>();
     return trouble;
+}
+
+std::mutex& TheMutex() {
+    return TheTrouble().mutex;
 }
 
 constexpr size_t kMostTroubles = 1000;  // databases; beyond, the old ones are forgotten
 
-void SetTrouble(const std::string& database, const std::string& text) {
+/// True: this is news.
+bool SetTrouble(const std::string& database, const std::string& text) {
     Trouble& trouble = TheTrouble();
     const std::lock_guard lock(trouble.mutex);
     if (text.empty()) {
         trouble.by_database.erase(database);
-        return;
+        return false;
     }
     if (trouble.by_database.size() >= kMostTroubles) {
         trouble.by_database.clear();
     }
-    trouble.by_database[database] = text;
+    std::string& known = trouble.by_database[database];
+    const bool is_news = known != text;
+    known = text;
+    return is_news;
 }
 
 /// `[{"detail":…,"children":[…]}]`: nothing in it comes from a literal.
@@ -89,15 +100,7 @@ class Planner {
     bool Open() {
         if (!is_tried_) {
             is_tried_ = true;
-            try {
-                // It writes nothing. But where no WAL is, reading makes an empty one, and only
-                // who may write clears it away again.
-                const bool has_wal = access((database_ + "-wal").c_str(), F_OK) == 0;
-                connection_.emplace(database_.c_str(),
-                                    has_wal ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-            } catch (const Error&) {
-                connection_.reset();
-            }
+            connection_ = OpenForPlanning(database_);
         }
         return connection_.has_value();
     }
@@ -108,11 +111,12 @@ class Planner {
     std::map<std::string, std::string> plans_;
 };
 
+/// As SQL wants text to be: SQLite runs statements of any bytes.
 std::string TextOf(Capture& capture, uint32_t database, int64_t fingerprint) {
-    return capture.store()
-        .texts()
-        .Read(database, fingerprint)
-        .value_or(std::string(capture::kNotKept));
+    return ToUtf8(capture.store()
+                      .texts()
+                      .Read(database, fingerprint)
+                      .value_or(std::string(capture::kNotKept)));
 }
 
 CapturedStatement Named(Capture& capture, capture::StatementSnapshot counts) {
@@ -182,9 +186,12 @@ void Save(Capture& capture, const std::string& database, uint32_t id) {
     Planner planner(database);
     Taken taken(capture, id);
     try {
+        std::vector<CapturedStatement> statements;
         for (const capture::StatementSnapshot& counts : taken.statements) {
-            file.Add(Named(capture, counts));
+            statements.push_back(Named(capture, counts));
+            file.Add(statements.back());
         }
+        SaveIndexUse(file, capture, id, database, statements);
         for (const capture::SlowStatement& one : taken.slow) {
             CapturedSlow named = Named(capture, one);
             planner.Resolve(&named);
@@ -199,6 +206,17 @@ void Save(Capture& capture, const std::string& database, uint32_t id) {
         throw file.Named(error);
     }
     taken.has_arrived = true;
+}
+
+std::vector<CapturedStatement> HeldInMemory(Capture& capture, uint32_t id) {
+    StoreAllBatches();
+    std::vector<CapturedStatement> held;
+    for (capture::StatementSnapshot& counts : capture.store().statements().Snapshots()) {
+        if (counts.key.database == id) {
+            held.push_back(Named(capture, std::move(counts)));
+        }
+    }
+    return held;
 }
 
 /// Statements of file and memory as one, by what makes a row.
@@ -267,8 +285,11 @@ void SaveAtClose(const std::string& database) {
     if (database.empty() || SettingValue("persist") != "on") {
         return;
     }
-    if (const Result<void> saved = SaveCaptured(database); !saved.ok()) {
-        SetTrouble(database, saved.error().message());
+    const Result<void> saved = SaveCaptured(database);
+    if (!saved.ok() && SetTrouble(database, saved.error().message())) {
+        // To the application's own log (SQLITE_CONFIG_LOG), once for as long as it stays so.
+        sqlite3_log(SQLITE_WARNING, "upkeep: statistics not saved: %s",
+                    saved.error().message().c_str());
     }
 }
 
@@ -290,12 +311,8 @@ std::vector<capture::StatementView> ReadStatements(sqlite3* db) {
         }
     }
     if (capture != nullptr) {
-        const uint32_t id = capture->DatabaseId(database);
-        StoreAllBatches();
-        for (capture::StatementSnapshot& counts : capture->store().statements().Snapshots()) {
-            if (counts.key.database == id) {
-                merged.Add(Named(*capture, std::move(counts)));
-            }
+        for (CapturedStatement& one : HeldInMemory(*capture, capture->DatabaseId(database))) {
+            merged.Add(std::move(one));
         }
     }
     std::vector<capture::StatementView> views;
@@ -392,17 +409,31 @@ void ResetCaptured(sqlite3* db) {
         StateFile file = StateFile::OpenForWriting(database, kSaveBusyMs).OrThrow();
         try {
             file.Clear();
+            ForgetIndexUse(db, &file);
             file.Commit();
         } catch (const Error& error) {
             throw file.Named(error);
         }
     }
     if (capture != nullptr) {
+        ForgetIndexUse(db, nullptr);
         StoreAllBatches();
         Taken taken(*capture, capture->DatabaseId(database));
         taken.has_arrived = true;  // nowhere
         capture->store().counters().Reset();
     }
+}
+
+IndexUses CapturedIndexUse(sqlite3* db) {
+    const std::string database = MainFile(db);
+    Capture* capture = TheCapture();
+    const std::unique_lock<std::mutex> lock = LockIo(capture);
+    std::optional<StateFile> file = StateFile::OpenForReading(database).OrThrow();
+    std::vector<CapturedStatement> held;
+    if (capture != nullptr) {
+        held = HeldInMemory(*capture, capture->DatabaseId(database));
+    }
+    return ReadIndexUse(db, file ? &*file : nullptr, held);
 }
 
 bool HasCaptured(sqlite3* db) {

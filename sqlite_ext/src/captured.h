@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "capture_memory.h"
+#include "index_use.h"
 #include "state_file.h"
 #include "upkeep/capture/rows.h"
 
@@ -25,7 +26,8 @@ inline constexpr const char* kNoPlan = "-";
 /// Errors: kBusy (another process writes it: later), kHost, kUnsupported (in memory, `persist`
 /// off); the counts stay in memory then.
 Result<void> SaveCaptured(const std::string& database);
-/// The same as a connection closes: fails quietly, but SaveTrouble() says so.
+/// The same as a connection closes: fails quietly, but SaveTrouble() and one line in the log of
+/// SQLite (SQLITE_CONFIG_LOG) say so.
 void SaveAtClose(const std::string& database);
 /// Of the database's last quiet save that failed since the last that did not; empty: none.
 std::string SaveTrouble(const std::string& database);
@@ -37,6 +39,10 @@ std::vector<capture::SlowView> ReadSlowStatements(sqlite3* db);
 std::vector<capture::FindingView> ReadFindings(sqlite3* db);
 /// Forgets all of these, in memory and in the file. Throws Error; nothing is forgotten then.
 void ResetCaptured(sqlite3* db);
+
+/// How often the captured statements used each index of the connection's main database. Throws
+/// Error.
+IndexUses CapturedIndexUse(sqlite3* db);
 
 /// Is there anything to read, from here or from another process?
 bool HasCaptured(sqlite3* db);

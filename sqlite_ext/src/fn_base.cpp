@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "captured.h"
+#include "flusher.h"
 #include "settings_state.h"
 #include "stmt.h"
 #include "trace.h"
@@ -67,6 +68,8 @@ void FindCapture(sqlite3* db, HostFacts* facts) {
         facts->capture_reason += "; setting persist is off: kept until the process ends";
     } else if (const std::string trouble = SaveTrouble(file); !trouble.empty()) {
         facts->capture_reason += "; not saved: " + trouble;
+    } else if (const std::string obstacle = StateFile::Obstacle(file); !obstacle.empty()) {
+        facts->capture_reason += "; cannot be saved: " + obstacle;
     } else {
         facts->capture_reason += "; kept in " + StateFile::PathFor(file);
     }
@@ -110,9 +113,17 @@ Result<void> SettingsCall(sqlite3*, const Arguments&, RowSink& rows) {
 }
 
 Result<Value> SetCall(sqlite3*, const Arguments& arguments) {
-    Result<std::string> changed = ChangeSetting(arguments.Text("name"), arguments.Text("value"));
+    const std::string& name = arguments.Text("name");
+    const std::string before = FindSetting(name).ok() ? SettingValue(name) : "";
+    Result<std::string> changed = ChangeSetting(name, arguments.Text("value"));
     if (!changed.ok()) {
         return changed.error();
+    }
+    if (name == "flush_interval") {
+        if (const Result<void> applied = ApplyFlushInterval(); !applied.ok()) {
+            ChangeSetting(name, before).OrThrow();
+            return applied.error();
+        }
     }
     return Value(std::move(changed).value());
 }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <vector>
 
+#include "captured.h"
 #include "relations.h"
 #include "sql_text.h"
 #include "stmt.h"
@@ -90,6 +91,27 @@ health::IndexDescription Describe(const CatalogTable& table, const CatalogIndex&
     out.drop_sql = "DROP INDEX " + Dotted(table.schema, index.name);
     return out;
 }
+
+/// How often captured statements used the indexes; nothing where that is not known.
+class Uses {
+  public:
+    explicit Uses(sqlite3* db) {
+        try {
+            uses_ = CapturedIndexUse(db);
+        } catch (const Error&) {  // a damaged state file, say: `capabilities` tells
+            uses_ = {};
+        }
+    }
+    const IndexUse* Of(const std::string& schema, const std::string& name) const {
+        const auto found = uses_.by_index.find(Lower(name));
+        const bool is_known = schema == "main" && found != uses_.by_index.end();
+        return is_known && uses_.since_us != 0 ? &found->second : nullptr;
+    }
+    int64_t since_us() const { return uses_.since_us; }
+
+  private:
+    IndexUses uses_;
+};
 
 /// Is the column another name of the rowid? Such a key needs no index.
 bool IsRowid(const CatalogTable& table, const std::vector<CatalogColumn>& columns,
@@ -216,8 +238,13 @@ std::map<std::string, int64_t> MeasureTrees(sqlite3* db, const std::string& sche
 health::IndexInventory ReadInventory(sqlite3* db) {
     const Catalog catalog(db);
     Sizes sizes(db);
+    const Uses uses(db);
     health::IndexInventory inventory;
     inventory.host = Hosts::kSqlite;
+    if (uses.since_us() != 0) {
+        inventory.counters_age_s =
+            std::max(0.0, static_cast<double>(WallClockUs() - uses.since_us()) / 1e6);
+    }
     int64_t table_id = 0;
     for (const CatalogTable& table : catalog.tables()) {
         if (!IsUserTable(table)) {
@@ -229,6 +256,10 @@ health::IndexInventory ReadInventory(sqlite3* db) {
         for (const CatalogIndex& index : indexes) {
             inventory.indexes.push_back(Describe(table, index, columns, &sizes));
             inventory.indexes.back().table_id = table_id;
+            const IndexUse* use = uses.Of(table.schema, index.name);
+            if (use != nullptr && use->is_certain) {
+                inventory.indexes.back().scans = use->scans;
+            }
         }
         ReadForeignKeys(db, table, table_id, columns, &inventory.foreign_keys);
         const std::optional<int64_t> rows = HighestRowid(db, table);
@@ -246,6 +277,7 @@ health::IndexInventory ReadInventory(sqlite3* db) {
 void IndexRows(sqlite3* db, RowSink& rows) {
     const Catalog catalog(db);
     Sizes sizes(db);
+    const Uses uses(db);
     for (const CatalogTable& table : catalog.tables()) {
         if (!IsUserTable(table)) {
             continue;
@@ -256,10 +288,15 @@ void IndexRows(sqlite3* db, RowSink& rows) {
             origin.Bind(1, table.name).Bind(2, table.schema).Bind(3, index.name);
             const bool is_primary = origin.Step() && origin.Text(0) == "pk";
             const std::optional<int64_t> size = sizes.Of(table.schema, index.name);
+            const IndexUse* use = uses.Of(table.schema, index.name);
+            const bool was_seen = use != nullptr && use->last_used_us != 0;
             rows.Add({table.schema, table.name, index.name,
                       index.sql.empty() ? Value() : Value(index.sql), std::string("btree"),
-                      index.is_unique, is_primary, index.backs_constraint, Value(), Value(),
-                      Value(), size ? Value(*size) : Value(), Value(), Value()});
+                      index.is_unique, is_primary, index.backs_constraint,
+                      use != nullptr && use->is_certain ? Value(use->scans) : Value(), Value(),
+                      Value(), size ? Value(*size) : Value(),
+                      was_seen ? Value(Timestamp{use->last_used_us}) : Value(),
+                      use != nullptr ? Value(Timestamp{uses.since_us()}) : Value()});
         }
     }
 }

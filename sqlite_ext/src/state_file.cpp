@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "upkeep/base/text.h"
 #include "upkeep/capture/histogram_bytes.h"
 
 namespace upkeep::sqlite {
@@ -78,6 +79,17 @@ void MakeLike(const std::string& database, const std::string& path) {
     static_cast<void>(owned);
     static_cast<void>(allowed);
     close(file);
+}
+
+/// SQLite follows a symbolic link: whoever may write the folder could have us write elsewhere.
+/// SQLITE_OPEN_NOFOLLOW holds between this look and the opening; the text is for people.
+void RefuseLink(const std::string& path) {
+    struct stat found {};
+    if (lstat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode)) {
+        throw Error(Code::kUnsupported,
+                    S_ISLNK(found.st_mode) ? "it is a symbolic link" : "it is not a file",
+                    "move it away, upkeep makes a file of its own");
+    }
 }
 
 uint64_t Counter(const Stmt& row, int column) {
@@ -170,9 +182,11 @@ void StateFile::Begin(bool may_create) {
 
 Result<StateFile> StateFile::OpenForWriting(const std::string& database, int busy_ms) {
     const std::string path = PathFor(database);
-    MakeLike(database, path);
     try {
-        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
+        RefuseLink(path);
+        MakeLike(database, path);
+        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                                           SQLITE_OPEN_NOFOLLOW),
                        path);
         sqlite3_busy_timeout(file.connection_.get(), busy_ms);
         file.Begin(true);
@@ -185,18 +199,42 @@ Result<StateFile> StateFile::OpenForWriting(const std::string& database, int bus
 Result<std::optional<StateFile>> StateFile::OpenForReading(const std::string& database) {
     const std::string path = PathFor(database);
     struct stat found {};
-    if (database.empty() || stat(path.c_str(), &found) != 0 || found.st_size == 0) {
+    if (database.empty() || lstat(path.c_str(), &found) != 0 || found.st_size == 0) {
         return std::optional<StateFile>();
     }
     try {
+        RefuseLink(path);
         // Writing is for the journal of a process that died; SQLite does without where it may not.
-        StateFile file(PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE), path);
+        StateFile file(
+            PrivateConnection(path.c_str(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW), path);
         sqlite3_busy_timeout(file.connection_.get(), kReadBusyMs);
         file.Begin(false);
         return std::optional<StateFile>(std::move(file));
     } catch (const Error& error) {
         return WithName(path, error);
     }
+}
+
+std::string StateFile::Obstacle(const std::string& database) {
+    const std::string path = PathFor(database);
+    try {
+        RefuseLink(path);
+        if (access(path.c_str(), F_OK) == 0) {
+            OpenForReading(database).OrThrow();
+        }
+    } catch (const Error& error) {
+        return error.message();
+    }
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    const bool is_there = access(path.c_str(), F_OK) == 0;
+    if (is_there && access(path.c_str(), W_OK) != 0) {
+        return path + ": " + strerror(errno);
+    }
+    // Also where the file is there: its journal is made beside it.
+    if (access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
+        return folder + ": " + strerror(errno);
+    }
+    return "";
 }
 
 Error StateFile::Named(const Error& error) const {
@@ -226,7 +264,7 @@ std::vector<CapturedStatement> StateFile::ReadStatements() {
                                      " t.fingerprint = s.fingerprint) FROM statements AS s");
     while (rows.Step()) {
         all.push_back(FromRow(rows));
-        all.back().query = rows.IsNull(19) ? capture::kNotKept : rows.Text(19);
+        all.back().query = rows.IsNull(19) ? capture::kNotKept : ToUtf8(rows.Text(19));
     }
     return all;
 }

@@ -45,10 +45,14 @@ class StateFile {
     static std::string PathFor(const std::string& database);
 
     /// Makes it where need be, with the database's own permissions, and begins a transaction.
+    /// A symbolic link of its name is not followed.
     /// Waits up to `busy_ms` for another writer. Errors: kBusy, kHost, kUnsupported.
     static Result<StateFile> OpenForWriting(const std::string& database, int busy_ms);
     /// nullopt: there is none. Begins a transaction that sees one state of it.
     static Result<std::optional<StateFile>> OpenForReading(const std::string& database);
+
+    /// Why nothing can be written to it, as far as that shows without writing; empty: it can.
+    static std::string Obstacle(const std::string& database);
 
     /// What went wrong with it, with its name and what to do about it.
     Error Named(const Error& error) const;
@@ -65,6 +69,9 @@ class StateFile {
     void Clear();
     /// Without it nothing of what was written stays.
     void Commit();
+
+    /// For tables that others keep in it; inside the transaction.
+    sqlite3* connection() { return connection_.get(); }
 
   private:
     StateFile(PrivateConnection connection, std::string path)

@@ -16,12 +16,14 @@
 #include <utility>
 
 #include "captured.h"
+#include "flusher.h"
 #include "fork_safe.h"
 #include "guard.h"
 #include "own_call.h"
 #include "private_opening.h"
 #include "registry.h"
 #include "repeats.h"
+#include "statement_samples.h"
 #include "traced_statement.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
@@ -191,6 +193,9 @@ TracedStatement& MakeEntry(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) 
     capture::TextTable& texts = CaptureOf(tracer).store().texts();
     if (!made.is_own && !texts.Knows(tracer.text_cache, tracer.database, made.fingerprint)) {
         texts.Keep(tracer.database, made.fingerprint, normalized);
+    }
+    if (!made.is_own) {
+        NoteSample(CaptureOf(tracer), tracer.database, made.fingerprint, sql);
     }
     const Holding holding(tracer.hold);
     const auto known = tracer.entries.find(stmt);
@@ -594,6 +599,7 @@ void Attach(sqlite3* db) {
         tracer.wall_ahead_us = WallClockUs() - static_cast<int64_t>(SteadyNs() / 1000);
         tracer.connection = RegisterConnection(db);
         tracer.thread = 0;
+        static_cast<void>(ApplyFlushInterval());  // a new process: without a thread it saves later
     }
     const int code = sqlite3_trace_v2(db, kEvents, OnEvent, &tracer);
     if (code != SQLITE_OK) {
@@ -620,6 +626,7 @@ void StartCapture(sqlite3* db) {
     }
     KeepUnlockedInChildren<TheMutex>();
     Attach(db);
+    BeginIndexUse(db);
     TheTracers().takes_new = true;
     sqlite3_auto_extension(reinterpret_cast<void (*)()>(NewConnection));
 }

@@ -241,7 +241,7 @@ class ChecksTest(HealthCase):
                               "CREATE INDEX one ON c(a); CREATE INDEX two ON c(a, b)")
         self.fixed("unindexed_foreign_keys", "warn", "1 of 1 foreign keys have no index: c (x)")
         self.fixed("redundant_indexes", "warn", ": one ")
-        self.expect("unused_indexes", "unknown", "does not count")
+        self.expect("unused_indexes", "unknown", "too little was captured")
         self.expect("stale_statistics", "ok")
         self.rows("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO c(a) SELECT i FROM n")
         self.fixed("stale_statistics", "warn", "1 of 1 tables have no current statistics: c")

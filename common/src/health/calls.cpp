@@ -16,14 +16,18 @@ constexpr Column kIndexes[] = {
     {"is_primary", Type::kBool, "of the primary key"},
     {"backs_constraint", Type::kBool,
      "a primary key, unique or exclusion constraint, or a foreign key's target, needs it"},
-    {"scans", Type::kBigint, "scans since counters_since_at (SQLite: NULL, it does not count)"},
+    {"scans", Type::kBigint,
+     "scans since counters_since_at (SQLite: calls of captured statements whose plan reads it; "
+     "NULL where that is not certain)"},
     {"tuples_read", Type::kBigint, "entries returned by scans (SQLite: NULL)"},
     {"tuples_fetched", Type::kBigint, "live rows fetched by plain scans (SQLite: NULL)"},
     {"size_bytes", Type::kBigint,
      "size; with its partitions for a partitioned index (SQLite: "
      "NULL without dbstat)"},
-    {"last_used_at", Type::kTimestamp, "last scan (NULL before PostgreSQL 16 and in SQLite)"},
-    {"counters_since_at", Type::kTimestamp, "the counters are at least this old (SQLite: NULL)"},
+    {"last_used_at", Type::kTimestamp, "last scan (NULL before PostgreSQL 16)"},
+    {"counters_since_at", Type::kTimestamp,
+     "the counters are at least this old (SQLite: since capture, or a change of the schema or its "
+     "statistics)"},
 };
 
 constexpr Column kIndexFindings[] = {

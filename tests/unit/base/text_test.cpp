@@ -10,6 +10,8 @@ TEST(TextTest, AcceptsWellFormedUtf8AndRefusesTheRest) {
     EXPECT_TRUE(IsUtf8(""));
     EXPECT_TRUE(IsUtf8("abc \xC3\xBC \xE2\x82\xAC \xF0\x9F\x98\x80"));
     EXPECT_FALSE(IsUtf8("\xC3"));
+    EXPECT_EQ(ToUtf8("a\xC3 \xC3\xBC\xFF\xFE"), "a\xEF\xBF\xBD \xC3\xBC\xEF\xBF\xBD\xEF\xBF\xBD");
+    EXPECT_EQ(ToUtf8("plain"), "plain");
     EXPECT_FALSE(IsUtf8("\xC0\xAF"));          // overlong
     EXPECT_FALSE(IsUtf8("\xED\xA0\x80"));      // surrogate
     EXPECT_FALSE(IsUtf8("\xF4\x90\x80\x80"));  // above U+10FFFF

@@ -12,6 +12,9 @@ namespace upkeep {
 /// Is `text` well-formed UTF-8 (no overlong forms, surrogates or values above U+10FFFF)?
 bool IsUtf8(std::string_view text);
 
+/// `text` with every byte that is not UTF-8 as U+FFFD.
+std::string ToUtf8(std::string_view text);
+
 /// `text` as a JSON string literal, quotes included. Bytes that are not UTF-8 become U+FFFD.
 std::string JsonString(std::string_view text);
 

@@ -1,0 +1,147 @@
+// Sixteen threads open, run, read, fork nothing and close, on shared and on own connections, while
+// a thread of the module writes state files: for ThreadSanitizer, and for the sums.
+//   threads_test MODULE [SECONDS]; ends with `N passed, N failed`
+// SPDX-License-Identifier: PostgreSQL
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr int kThreads = 16;
+std::atomic<int64_t> selects{0};
+std::atomic<int> failures{0};
+
+void Fail(const std::string& what, sqlite3* db) {
+    ++failures;
+    fprintf(stderr, "%s: %s\n", what.c_str(), db != nullptr ? sqlite3_errmsg(db) : "");
+}
+
+void Run(sqlite3* db, const std::string& sql, bool may_be_busy = false) {
+    const int code = sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK && !(may_be_busy && (code == SQLITE_BUSY || code == SQLITE_ERROR))) {
+        Fail(sql, db);
+    }
+}
+
+sqlite3* Open(const std::string& path) {
+    sqlite3* db = nullptr;
+    if (sqlite3_open(path.c_str(), &db) != SQLITE_OK) {
+        Fail("open", db);
+    }
+    sqlite3_busy_timeout(db, 20000);
+    return db;
+}
+
+int64_t Number(sqlite3* db, const char* sql) {
+    sqlite3_stmt* stmt = nullptr;
+    int64_t number = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, nullptr) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        number = sqlite3_column_int64(stmt, 0);
+    } else {
+        Fail(sql, db);
+    }
+    sqlite3_finalize(stmt);
+    return number;
+}
+
+void Work(const std::string& path, sqlite3* shared, int number,
+          std::chrono::steady_clock::time_point end) {
+    const std::string read = "SELECT * FROM upkeep_";
+    for (int round = 0; std::chrono::steady_clock::now() < end; ++round) {
+        sqlite3* db = Open(path);
+        for (int i = 0; i < 20; ++i) {
+            Run(db, "SELECT v FROM t WHERE id = " + std::to_string(i));
+            Run(shared, "SELECT v FROM t WHERE id = " + std::to_string(number));
+            selects += 2;
+        }
+        Run(db, "SELECT 1 AS shape" + std::to_string((number * 1000 + round) % 3000));
+        // The module is loaded into the shared connection only.
+        switch ((round + number) % 8) {
+            case 0:
+                Run(shared, read + "statements", true);
+                break;
+            case 1:
+                Run(shared, read + "indexes", true);
+                break;
+            case 2:
+                Run(shared, "SELECT upkeep_save()", true);
+                break;
+            case 3:
+                Run(shared, read + "connections", true);
+                break;
+            case 4:
+                Run(shared, "SELECT upkeep_set('slow_threshold', " +
+                                std::to_string(round % 2 == 0 ? 0 : 1000) + ")");
+                break;
+            case 5:
+                Run(shared, "SELECT upkeep_set_endpoint('e" + std::to_string(number) + "')");
+                break;
+            case 6:
+                Run(shared, read + "slow_statements", true);
+                break;
+            default:
+                Run(shared, read + "capabilities", true);
+                break;
+        }
+        if (sqlite3_close(db) != SQLITE_OK) {
+            Fail("close", db);
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 2) {
+        fprintf(stderr, "usage: threads_test MODULE [SECONDS]\n");
+        return 2;
+    }
+    char folder[] = "/tmp/upkeep_threads_XXXXXX";
+    if (mkdtemp(folder) == nullptr) {
+        return 2;
+    }
+    const std::string path = std::string(folder) + "/app.db";
+    sqlite3* db = Open(path);
+    sqlite3_enable_load_extension(db, 1);
+    char* error = nullptr;
+    if (sqlite3_load_extension(db, argv[1], nullptr, &error) != SQLITE_OK) {
+        fprintf(stderr, "%s\n", error);
+        return 2;
+    }
+    Run(db, "PRAGMA journal_mode = WAL");
+    Run(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v)");
+    Run(db, "SELECT upkeep_capture(1)");
+    Run(db, "SELECT upkeep_set('flush_interval', 5)");
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::seconds(argc > 2 ? atoi(argv[2]) : 5);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+        threads.emplace_back(Work, path, db, i, end);
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    Run(db, "SELECT upkeep_set('flush_interval', 0)");
+    const int64_t counted =
+        Number(db, "SELECT sum(calls) FROM upkeep_statements WHERE query LIKE 'select v%'");
+    if (counted != selects) {
+        Fail("counted " + std::to_string(counted) + " of " + std::to_string(selects), nullptr);
+    }
+    sqlite3_close(db);
+    const std::string remove = std::string("rm -r ") + folder;
+    if (system(remove.c_str()) != 0) {
+        return 2;
+    }
+    printf("%lld selects on %d threads\n", static_cast<long long>(selects), kThreads);
+    printf("%d passed, %d failed\n", failures == 0 ? 1 : 0, failures.load());
+    return failures == 0 ? 0 : 1;
+}
