@@ -48,7 +48,9 @@ Machine DetectMachine(const ReadFile& read, int64_t online) {
     const std::string meminfo = read("/proc/meminfo");
     if (const size_t place = meminfo.find("MemTotal:"); place != std::string::npos) {
         const auto kib = FirstNumber(std::string_view(meminfo).substr(place));
-        machine.ram_bytes = kib ? std::optional(*kib * 1024) : std::nullopt;
+        int64_t bytes = 0;
+        const bool is_known = kib && !__builtin_mul_overflow(*kib, int64_t{1024}, &bytes);
+        machine.ram_bytes = is_known ? std::optional(bytes) : std::nullopt;
         machine.ram_source = "/proc/meminfo";
     }
     const auto limit = FirstNumber(
