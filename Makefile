@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan bench bench-sqlite bench-cost clean
+	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan bench bench-sqlite bench-cost clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -63,6 +63,9 @@ check-all:       ## everything that CI runs; ends with `N passed, N failed`
 	@bash tests/run_suites.sh
 
 check-world: check-all asan fuzz ## and the slow suites
+
+check-sqlsmith: pg ## random statements with everything captured, UPKEEP_SQLSMITH_SECONDS long (default 1800)
+	@bash tests/pg/sqlsmith.sh
 
 check-bare:      ## ./dev demo and ./dev check in a bare Debian 12 each (root, debootstrap, slow)
 	@bash scripts/try_bare.sh

@@ -4,6 +4,7 @@
 
 #include "endpoint.h"
 #include "hook_plan.h"
+#include "hook_sample.h"
 #include "hook_state.h"
 #include "statement_facts.h"
 
@@ -148,7 +149,8 @@ void CountQuery(QueryDesc* query) {
     execution.is_slow = IsSlow(execution.duration_ns);
     execution.ended_us = EndedUs(execution.duration_ns);
     SetUsage(&execution, query->totaltime->bufusage, query->totaltime->walusage);
-    if (!CountKnown(key, execution)) {
+    const bool is_known = CountKnown(key, execution);
+    if (!is_known) {
         char tables[kTablesRoom];
         NamesOfTables(planned, tables);
         KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location,
@@ -157,6 +159,9 @@ void CountQuery(QueryDesc* query) {
     }
     if (execution.is_slow) {
         KeepSlowQuery(query, key, execution);
+    }
+    if (IsSampleDue(execution.duration_ns) || !is_known) {
+        TakeSample(query, key);
     }
 }
 

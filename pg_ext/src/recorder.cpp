@@ -37,6 +37,7 @@ struct PlanningTime {
     uint64_t ns = 0;
 };
 PlanningTime pending_planning;  // of a statement that was not known when it was planned
+capture::SampleClock sample_clock;
 
 capture::MaskOptions Options(int highest_parameter) {
     return {.dialect = capture::SqlDialect::kPostgres,
@@ -158,6 +159,26 @@ void KeepSlow(const SlowInput& input) noexcept {
         }
         SharedStore()->slow().Add(slow);
         return true;
+    });
+}
+
+bool IsSampleDue(uint64_t ns) noexcept {
+    return sample_clock.IsDue(ns);
+}
+
+void KeepSample(const StatementKey& key, const SourceText& text, const char* const* parameters,
+                int parameter_count) noexcept {
+    Safely([&] {
+        if (NamesOurSchema(KeptText(key))) {
+            return false;
+        }
+        const std::vector<std::string_view> values(parameters, parameters + parameter_count);
+        const std::optional<std::string> sample = capture::WithValues(
+            {text.source, static_cast<size_t>(text.length)}, values, Options(0));
+        if (sample) {
+            SharedStore()->samples().Keep(key.database, key.fingerprint, key.user, *sample);
+        }
+        return sample.has_value();
     });
 }
 

@@ -49,6 +49,13 @@ struct SlowInput {
 };
 void KeepSlow(const SlowInput& input) noexcept;
 
+/// Is it this execution's turn to leave its values behind?
+bool IsSampleDue(uint64_t ns) noexcept;
+/// Keeps the statement's text with the values that it ran with. `parameters`: SQL literals of $1,
+/// $2 …; offsets of `text` are not looked at.
+void KeepSample(const capture::StatementKey& key, const SourceText& text,
+                const char* const* parameters, int parameter_count) noexcept;
+
 void CountOwnError() noexcept;
 
 }  // namespace upkeep::pg

@@ -37,6 +37,10 @@ std::vector<capture::SlowView> ReadSlowStatements(sqlite3* db);
 /// Forgets both, in memory and in the file. Throws Error; nothing is forgotten then.
 void ResetCaptured(sqlite3* db);
 
+/// The statement as this process ran it lately, with its values; empty: not known. For planning
+/// only: nothing shows or saves it.
+std::string SampleOf(sqlite3* db, int64_t fingerprint);
+
 /// Is there anything to read, from here or from another process?
 bool HasCaptured(sqlite3* db);
 

@@ -99,6 +99,7 @@ struct Tracer {
     TracedStatement* last = nullptr;
     capture::StatementCache cache;  // hold
     capture::TextCache text_cache;
+    capture::SampleClock sample_clock;
     Pending pending;
 };
 
@@ -186,6 +187,7 @@ void DropIdle(Tracer& tracer) {
 TracedStatement& MakeEntry(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) {
     std::string normalized;
     TracedStatement made = Describe(stmt, sql, &normalized);
+    made.sample_resets = CaptureOf(tracer).sample_resets.load(std::memory_order_relaxed);
     capture::TextTable& texts = CaptureOf(tracer).store().texts();
     if (!made.is_own && !texts.Knows(tracer.text_cache, tracer.database, made.fingerprint)) {
         texts.Keep(tracer.database, made.fingerprint, normalized);
@@ -324,12 +326,13 @@ void KeepSlow(Tracer& tracer, sqlite3_stmt* stmt, const Ended& ended) {
 }
 
 /// Counts it; `text()` gives the statement's, for a store that does not know it yet or any more.
+/// True: it was such a one.
 template <typename Text>
-void Count(Tracer& tracer, const Ended& ended, Text text) {
+bool Count(Tracer& tracer, const Ended& ended, Text text) {
     capture::Store& store = CaptureOf(tracer).store();
     tracer.has_counted = true;
     if (store.Record(tracer.cache, ended.key, ended.execution)) {
-        return;
+        return false;
     }
     const std::string normalized = text();
     const std::string tables = capture::TablesOf(normalized);
@@ -337,6 +340,25 @@ void Count(Tracer& tracer, const Ended& ended, Text text) {
     store.RecordNew(tracer.cache, ended.key,
                     {.operation = capture::OperationOf(normalized), .tables = tables},
                     ended.execution);
+    return true;
+}
+
+/// The statement with the values that it ran with. Of an INSERT they tell a planner nothing, and
+/// may be large.
+void TakeSample(Tracer& tracer, sqlite3_stmt* stmt, const Ended& ended,
+                capture::Operation operation) {
+    using capture::Operation;
+    if (operation == Operation::kInsert || operation == Operation::kUtility) {
+        return;
+    }
+    // A longer text is not made at all.
+    const int most = sqlite3_limit(tracer.db, SQLITE_LIMIT_LENGTH, capture::kMostSampleBytes);
+    char* text = sqlite3_expanded_sql(stmt);
+    sqlite3_limit(tracer.db, SQLITE_LIMIT_LENGTH, most);
+    if (text != nullptr) {
+        CaptureOf(tracer).store().samples().Keep(ended.key.database, ended.key.fingerprint, 0, text);
+    }
+    sqlite3_free(text);
 }
 
 /// Adds to what the statement holds back. False: nothing is held back, the store is to be told:
@@ -451,8 +473,15 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
         tracer.pending = {stmt, ended, NormalizedText(stmt)};
         return;
     }
+    bool is_new = false;
     if (!CountInBatch(tracer, entry, ended)) {
-        Count(tracer, ended, [&] { return NormalizedText(stmt); });
+        is_new = Count(tracer, ended, [&] { return NormalizedText(stmt); });
+    }
+    const uint32_t resets = CaptureOf(tracer).sample_resets.load(std::memory_order_relaxed);
+    if (tracer.sample_clock.IsDue(ended.execution.duration_ns) || is_new ||
+        entry.sample_resets != resets) {
+        entry.sample_resets = resets;
+        TakeSample(tracer, stmt, ended, entry.operation);
     }
     if (ended.execution.is_slow) {
         KeepSlow(tracer, stmt, ended);

@@ -59,6 +59,7 @@ struct TracedStatement {
     bool has_columns = false;
     std::string tables;      // as in StatementInfo, for a store that forgets the statement
     NamedEndpoint endpoint;  // that its comments tell
+    uint32_t sample_resets = 0;  // Capture::sample_resets when it last left its values or was met
 
     // While it runs.
     bool is_open = false;

@@ -55,6 +55,9 @@ class Writer {
     }
 
     std::string Finish() {
+        if (list_ == List::kHasComma) {
+            out_ += ',';
+        }
         while (out_.ends_with(';') || out_.ends_with(' ')) {
             out_.pop_back();
         }

@@ -16,7 +16,7 @@ constexpr size_t Rounded(size_t bytes) {
 /// Offsets of the parts of a block; `end` is its size.
 struct Layout {
     size_t statement_index, statements, pages, text_index, texts, chunks, counters, endpoint_index,
-        endpoints, slow, end;
+        endpoints, slow, sample_index, samples, sample_chunks, end;
 
     explicit Layout(const StoreLimits& limits) {
         size_t at = 0;
@@ -36,6 +36,9 @@ struct Layout {
         endpoint_index = take(sizeof(uint64_t) * IndexSizeFor(limits.endpoints));
         endpoints = take(sizeof(EndpointRecord) * limits.endpoints);
         slow = take(sizeof(SlowRecord) * limits.slow_statements);
+        sample_index = take(sizeof(uint64_t) * IndexSizeFor(limits.statements));
+        samples = take(sizeof(TextRecord) * limits.statements);
+        sample_chunks = take(sizeof(TextChunk) * limits.sample_chunks());
         end = at;
     }
 };
@@ -77,7 +80,10 @@ Store::Store(void* block)
       counters_(&header_->counters, At<CounterRecord>(block, Parts(block).layout.counters)),
       endpoints_(&header_->endpoints, At<uint64_t>(block, Parts(block).layout.endpoint_index),
                  At<EndpointRecord>(block, Parts(block).layout.endpoints)),
-      slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)) {}
+      slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)),
+      samples_(TextTable(&header_->samples, At<uint64_t>(block, Parts(block).layout.sample_index),
+                         At<TextRecord>(block, Parts(block).layout.samples),
+                         At<TextChunk>(block, Parts(block).layout.sample_chunks))) {}
 
 Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     auto* header = static_cast<StoreHeader*>(block);
@@ -91,6 +97,7 @@ Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     store.counters_.Format(limits.counters);
     store.endpoints_.Format(limits.endpoints);
     store.slow_.Format(limits.slow_statements);
+    store.samples_.Format(limits.statements, limits.sample_chunks());
     return store;
 }
 
@@ -182,6 +189,7 @@ void Store::Reset(int64_t now_us) {
     counters_.Reset();
     endpoints_.DoomAll();
     slow_.Reset();
+    samples_.Reset();
     Put(header_->reset_us, now_us);
 }
 

@@ -2,7 +2,7 @@
 // by many processes and threads at once, mapped anywhere).
 //
 //   header | statements: index, records, histogram pages | texts: index, records, chunks
-//          | counters | endpoints | slow ring
+//          | counters | endpoints | slow ring | samples: index, records, chunks
 //
 // A Store is a view: a few pointers, made anew by each process from the block's address; copies are
 // cheap. A host calls, per finished execution:
@@ -17,6 +17,7 @@
 #include "upkeep/capture/counter_table.h"
 #include "upkeep/capture/endpoint_names.h"
 #include "upkeep/capture/execution_batch.h"
+#include "upkeep/capture/samples.h"
 #include "upkeep/capture/slow_ring.h"
 #include "upkeep/capture/statement_table.h"
 #include "upkeep/capture/text_table.h"
@@ -34,6 +35,7 @@ struct StoreLimits {
     uint32_t pages() const { return statements * 6; }  // histogram octaves, 6 a statement
     uint32_t texts() const { return statements * 2; }
     uint32_t chunks() const { return static_cast<uint32_t>(text_bytes / sizeof(TextChunk)); }
+    uint32_t sample_chunks() const { return chunks() / 4; }
 };
 
 /// What went wrong or did not fit; for capabilities and health.
@@ -59,6 +61,7 @@ struct StoreHeader {
     CounterHeader counters;
     EndpointHeader endpoints;
     SlowHeader slow;
+    TextHeader samples;
 };
 static_assert(std::is_trivially_copyable_v<StoreHeader>);
 
@@ -90,7 +93,7 @@ class Store {
     /// Every statement, in no order: one per key, where endpoints of one name are one.
     std::vector<StatementSnapshot> Statements();
 
-    /// Statements, slow statements, texts, counters and names of endpoints start anew.
+    /// Statements, slow statements, texts, samples, counters and names of endpoints start anew.
     void Reset(int64_t now_us);
 
     TextTable& texts() { return texts_; }
@@ -98,6 +101,7 @@ class Store {
     CounterTable& counters() { return counters_; }
     EndpointNames& endpoints() { return endpoints_; }
     SlowRing& slow() { return slow_; }
+    Samples& samples() { return samples_; }
     StoreStatus Status() const;
     int64_t ResetUs() const { return Get(header_->reset_us); }
     /// What is restored was counted since then.
@@ -114,6 +118,7 @@ class Store {
     CounterTable counters_;
     EndpointNames endpoints_;
     SlowRing slow_;
+    Samples samples_;
 };
 
 }  // namespace upkeep::capture
