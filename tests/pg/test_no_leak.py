@@ -259,6 +259,26 @@ class NoLeak(Asks):
             texts["log"] = "".join(line for line in log if "upkeep" in line and "STATEMENT:" not in line)
         self.assert_clean(texts)
 
+    def test_2b_shared_memory_holds_values_in_the_samples_only(self):
+        pid = self.value("SELECT pg_backend_pid()")
+        try:
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+                start = next(int(line.split("-")[0], 16) for line in maps if "/dev/zero" in line and "rw-s" in line)
+            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+                offset, size = self.rows("SELECT off, size FROM pg_shmem_allocations WHERE name = 'upkeep capture'")[0]
+                memory.seek(start + offset)
+                held = memory.read(size)
+        except PermissionError:
+            self.skipTest("may not read the server's memory")
+        self.assertEqual(len(held), size)
+        statements, text_bytes = int(self.value("SHOW upkeep.max_statements")), 64 << 20
+        index = 64
+        while index < statements * 2:
+            index *= 2
+        samples = sum((part + 63) // 64 * 64 for part in (8 * index, 72 * statements, text_bytes // 4))
+        self.assert_clean({"shared memory": held[:size - samples].decode("latin-1")})
+        self.assertIsNotNone(MARKERS.search(held[size - samples:].decode("latin-1")), "nothing was sampled")
+
     def test_3_switched_on_parameters_are_kept_where_promised(self):
         self.rows("SET upkeep.capture_parameters = on")
         word, literal = self.secrets.word(), self.secrets.word()
