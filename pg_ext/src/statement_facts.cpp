@@ -102,8 +102,10 @@ bool TryOrCount(Call call) {
 /// A value as SQL; nullptr: it is long.
 const char* LiteralOf(const ParamExternData& parameter) {
     constexpr Size kLong = 2048;
+    // Without a length: `character` would mean one character.
+    const char* type = format_type_extended(parameter.ptype, -1, FORMAT_TYPE_TYPEMOD_GIVEN);
     if (parameter.isnull) {
-        return psprintf("NULL::%s", format_type_be(parameter.ptype));
+        return psprintf("NULL::%s", type);
     }
     Oid output = InvalidOid;
     bool is_varlena = false;
@@ -112,7 +114,7 @@ const char* LiteralOf(const ParamExternData& parameter) {
         return nullptr;
     }
     char* text = OidOutputFunctionCall(output, parameter.value);
-    return psprintf("%s::%s", quote_literal_cstr(text), format_type_be(parameter.ptype));
+    return psprintf("%s::%s", quote_literal_cstr(text), type);
 }
 
 }  // namespace

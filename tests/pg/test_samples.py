@@ -86,6 +86,16 @@ class Sampled(Asks):
         sql = "SELECT * FROM jobs WHERE status = 'pendingxq' AND priority >= 0 ORDER BY priority, note"
         self.assertAlmostEqual(self.baseline(), self.cost(sql), delta=0.01)  # EXPLAIN prints two digits
 
+    def test_every_type_of_parameter_comes_back(self):
+        for kind, value in (("bpchar", "pendingxq"), ("varchar", "it's \\ \"odd\""), ("int[]", "{1,2}"), ("bytea", "\\x00ff"),
+                            ("jsonb", '{"a": "\'"}'), ("bit(4)", "0101"), ("timestamptz", "2024-01-01"), ("\"char\"", "x")):
+            self.rows("SELECT upkeep.reset_statements()")
+            with connect(self.database) as other:
+                pg_query(other, f"SELECT id FROM jobs WHERE priority = 7 AND note <> ($1::{kind})::text", [value])
+            rows = self.advice()
+            self.assertTrue(rows, kind)
+            self.assertFalse(self.is_generic(rows), kind)
+
     def test_a_later_slow_execution_replaces_the_sample(self):
         slept = "SELECT * FROM jobs, (SELECT pg_sleep({})) AS s WHERE status = '{}'"
         self.rows(slept.format(0, "completedxq"))
