@@ -21,6 +21,7 @@
 #include "own_call.h"
 #include "private_opening.h"
 #include "registry.h"
+#include "trace_sample.h"
 #include "traced_statement.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
@@ -343,24 +344,6 @@ bool Count(Tracer& tracer, const Ended& ended, Text text) {
     return true;
 }
 
-/// The statement with the values that it ran with. Of an INSERT they tell a planner nothing, and
-/// may be large.
-void TakeSample(Tracer& tracer, sqlite3_stmt* stmt, const Ended& ended,
-                capture::Operation operation) {
-    using capture::Operation;
-    if (operation == Operation::kInsert || operation == Operation::kUtility) {
-        return;
-    }
-    // A longer text is not made at all.
-    const int most = sqlite3_limit(tracer.db, SQLITE_LIMIT_LENGTH, capture::kMostSampleBytes);
-    char* text = sqlite3_expanded_sql(stmt);
-    sqlite3_limit(tracer.db, SQLITE_LIMIT_LENGTH, most);
-    if (text != nullptr) {
-        CaptureOf(tracer).store().samples().Keep(ended.key.database, ended.key.fingerprint, 0, text);
-    }
-    sqlite3_free(text);
-}
-
 /// Adds to what the statement holds back. False: nothing is held back, the store is to be told:
 /// the statement may be new to it, or somebody is reading.
 bool CountInBatch(Tracer& tracer, TracedStatement& entry, const Ended& ended) {
@@ -481,7 +464,7 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
     if (tracer.sample_clock.IsDue(ended.execution.duration_ns) || is_new ||
         entry.sample_resets != resets) {
         entry.sample_resets = resets;
-        TakeSample(tracer, stmt, ended, entry.operation);
+        TakeSample(CaptureOf(tracer).store().samples(), tracer.db, stmt, ended.key, entry.operation);
     }
     if (ended.execution.is_slow) {
         KeepSlow(tracer, stmt, ended);
