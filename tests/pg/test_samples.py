@@ -100,7 +100,7 @@ class Sampled(Asks):
         slept = "SELECT * FROM jobs, (SELECT pg_sleep({})) AS s WHERE status = '{}'"
         self.rows(slept.format(0, "completedxq"))
         self.assertNotIn(["status"], [row["columns"] for row in self.advice()])
-        self.rows(slept.format(1.1, "pendingxq"))
+        self.rows(slept.format(5.1, "pendingxq"))
         self.assertIn(["status"], [row["columns"] for row in self.advice()])
 
     def test_nothing_shows_the_value(self):

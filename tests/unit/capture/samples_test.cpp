@@ -32,13 +32,13 @@ TEST(WithValuesTest, RefusesAParameterWithoutAValue) {
     EXPECT_EQ(With("SELECT $99999999999999999999999", {"1"}), std::nullopt);
 }
 
-TEST(SampleClockTest, IsDueOnceASecondOfRunning) {
+TEST(SampleClockTest, IsDueOnceInFiveSecondsOfRunning) {
     SampleClock clock;
     int due = 0;
     for (int i = 0; i < 1000; ++i) {
         due += clock.IsDue(10'000'000) ? 1 : 0;  // 10 s in all
     }
-    EXPECT_EQ(due, 10);
+    EXPECT_EQ(due, 2);
     EXPECT_TRUE(clock.IsDue(SampleClock::kEveryNs));
     EXPECT_FALSE(clock.IsDue(SampleClock::kEveryNs - 1));
 }

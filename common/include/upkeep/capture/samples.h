@@ -3,8 +3,8 @@
 // runs and for nothing else: no call reads them out, no file holds them, a reset forgets them.
 //
 // Which execution: the one that made the statement known, and after it whichever ends when its
-// backend (or connection) has run for another second, so that a statement is met as often as it
-// takes time. Longer texts than kMostSampleBytes are not kept. Memory and races: text_table.h.
+// backend (or connection) has run for another five seconds, so that a statement is met as often as
+// it takes time. Longer texts than kMostSampleBytes are not kept. Memory and races: text_table.h.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
@@ -17,7 +17,7 @@ inline constexpr size_t kMostSampleBytes = 4096;
 /// Whose turn it is; one per backend or connection, never shared.
 class SampleClock {
   public:
-    static constexpr uint64_t kEveryNs = 1'000'000'000;
+    static constexpr uint64_t kEveryNs = 5'000'000'000;
 
     /// To be asked once for each execution.
     bool IsDue(uint64_t duration_ns) {
