@@ -464,7 +464,8 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
     if (tracer.sample_clock.IsDue(ended.execution.duration_ns) || is_new ||
         entry.sample_resets != resets) {
         entry.sample_resets = resets;
-        TakeSample(CaptureOf(tracer).store().samples(), tracer.db, stmt, ended.key, entry.operation);
+        TakeSample(CaptureOf(tracer).store().samples(), tracer.db, stmt, ended.key,
+                   entry.operation);
     }
     if (ended.execution.is_slow) {
         KeepSlow(tracer, stmt, ended);

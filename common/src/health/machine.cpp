@@ -72,7 +72,9 @@ Machine DetectMachine(const ReadFile& read, int64_t online) {
     if (blank != std::string::npos) {
         const auto quota = FirstNumber(std::string_view(quota_text).substr(0, blank));
         const auto period = FirstNumber(std::string_view(quota_text).substr(blank));
-        const int64_t whole = quota && period && *period > 0 ? (*quota + *period - 1) / *period : 0;
+        const bool is_limited = quota && period && *quota > 0 && *period > 0;
+        const int64_t whole =
+            is_limited ? *quota / *period + (*quota % *period == 0 ? 0 : 1) : 0;  // rounded up
         if (whole > 0 && whole < online) {
             machine.cpus = whole;
             machine.cpu_source = "limit of the control group";
