@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost \
+	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost \
 	bench-collapse bench-memory clean
 
 help:            ## this list
@@ -64,6 +64,9 @@ check-all:       ## everything that CI runs; ends with `N passed, N failed`
 	@bash tests/run_suites.sh
 
 check-world: check-all asan fuzz ## and the slow suites
+
+check-sqlsmith: pg ## random statements with everything captured, UPKEEP_SQLSMITH_SECONDS long (default 1800)
+	@bash tests/pg/sqlsmith.sh
 
 check-bare:      ## ./dev demo and ./dev check in a bare Debian 12 each (root, debootstrap, slow)
 	@bash scripts/try_bare.sh

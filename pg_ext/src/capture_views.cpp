@@ -82,24 +82,26 @@ std::string TextOf(Store& store, uint32_t database, int64_t fingerprint, uint32_
 std::string TextOrNotKept(Store& store, uint32_t database, int64_t fingerprint, uint32_t user) {
     std::string text = TextOf(store, database, fingerprint, user);
     return text.empty() ? std::string(capture::kNotKept) : text;
-    /// A plan that did not reach its end is named only now; elsewhere its relations are numbers.
-    std::string PlanOf(const capture::SlowStatement& slow) {
-        if (!capture::IsUnfinished(slow.plan)) {
-            return slow.plan;
-        }
-        const bool is_here = slow.fields.database == MyDatabaseId;
-        return capture::UnfinishedJson(slow.plan, [is_here](uint32_t relation) {
-            if (!is_here) {
-                return "<in another database: " + std::to_string(relation) + ">";
-            }
-            const char* name = CallHost([relation] { return NameOfRelation(relation); });
-            return name == nullptr ? std::string() : std::string(name);
-        });
-    }
+}
 
-    void Notice(const char* message, const char* hint) {
-        CallHostVoid([=] { ereport(NOTICE, (errmsg("%s", message), errhint("%s", hint))); });
+/// A plan that did not reach its end is named only now; elsewhere its relations are numbers.
+std::string PlanOf(const capture::SlowStatement& slow) {
+    if (!capture::IsUnfinished(slow.plan)) {
+        return slow.plan;
     }
+    const bool is_here = slow.fields.database == MyDatabaseId;
+    return capture::UnfinishedJson(slow.plan, [is_here](uint32_t relation) {
+        if (!is_here) {
+            return "<in another database: " + std::to_string(relation) + ">";
+        }
+        const char* name = CallHost([relation] { return NameOfRelation(relation); });
+        return name == nullptr ? std::string() : std::string(name);
+    });
+}
+
+void Notice(const char* message, const char* hint) {
+    CallHostVoid([=] { ereport(NOTICE, (errmsg("%s", message), errhint("%s", hint))); });
+}
 
 }  // namespace
 
@@ -134,10 +136,7 @@ std::vector<capture::StatementView> VisibleStatements(Texts texts, bool this_dat
         if (texts == Texts::kRead && view.is_visible) {
             const bool is_error = !capture::ErrorOfFingerprint(key.fingerprint).empty();
             view.query = is_error ? std::string(capture::kNotExecuted)
-                                  : TextOf(store, key.database, key.fingerprint, key.user);
-            if (view.query.empty()) {
-                view.query = capture::kNotKept;
-            }
+                                  : TextOrNotKept(store, key.database, key.fingerprint, key.user);
         }
         views.push_back(std::move(view));
     }

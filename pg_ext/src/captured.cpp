@@ -37,12 +37,13 @@ Result<HostRows> ReadStatements() {
         return Error(Code::kNotFound, "pg_stat_statements is not installed");
     }
     const std::string sql =
-        "SELECT query, sum(total_exec_time), userid FROM " + schema.value().Text(0, 0) +
+        "SELECT query, sum(total_exec_time), userid, queryid FROM " + schema.value().Text(0, 0) +
         ".pg_stat_statements"
         " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
         " AND query ~* '^\\s*(select|insert|update|delete|with|merge)\\M'"
         " AND query !~* '\\mupkeep\\.'"
-        " GROUP BY query, userid HAVING sum(total_exec_time) > 0 ORDER BY 2 DESC, 1, 3 LIMIT " +
+        " GROUP BY query, userid, queryid HAVING sum(total_exec_time) > 0"
+        " ORDER BY 2 DESC, 1, 3, 4 LIMIT " +
         std::to_string(kMostStatements);
     return TryQuery(sql.c_str());
 }
@@ -50,7 +51,7 @@ Result<HostRows> ReadStatements() {
 /// Gathers statements by text; what a role ran whose rights the caller lacks is left out.
 class Gatherer {
   public:
-    void Add(const std::string& text, Oid role, double weight) {
+    void Add(const std::string& text, Oid role, int64_t fingerprint, double weight) {
         const auto [known, is_new] = may_act_as_.emplace(role, false);
         if (is_new) {
             known->second = CallHost([=] { return has_privs_of_role(GetUserId(), role); });
@@ -58,31 +59,61 @@ class Gatherer {
         if (!known->second) {
             return;
         }
-        weights_[text] += weight;
-        // Several roles ran it: planned as the one that can do least.
-        const auto [chosen, is_first] = roles_.emplace(text, role);
-        if (!is_first && CallHost([=, other = chosen->second] { return superuser_arg(other); })) {
-            chosen->second = role;
+        Gathered& gathered = by_text_[text];
+        gathered.weight += weight;
+        gathered.by_fingerprint[fingerprint] += weight;
+        // Several roles ran it: planned as the one that can do least, with its own values.
+        if (!OidIsValid(gathered.role) ||
+            CallHost([=, other = gathered.role] { return superuser_arg(other); })) {
+            gathered.role = role;
         }
     }
 
     CapturedStatements Top(size_t limit) {
         CapturedStatements top;
-        for (const auto& [text, weight] : weights_) {
-            top.workload.push_back({text, weight});
+        for (const auto& [text, gathered] : by_text_) {
+            advisor::WorkloadStatement& one = top.workload.emplace_back();
+            one.text = text;
+            one.weight = gathered.weight;
+            for (const auto& [fingerprint, weight] : gathered.by_fingerprint) {
+                one.fingerprints.push_back(fingerprint);
+            }
+            std::stable_sort(one.fingerprints.begin(), one.fingerprints.end(),
+                             [&weights = gathered.by_fingerprint](int64_t left, int64_t right) {
+                                 return weights.at(left) > weights.at(right);
+                             });
         }
         std::stable_sort(
             top.workload.begin(), top.workload.end(),
             [](const auto& left, const auto& right) { return left.weight > right.weight; });
         top.workload.resize(std::min(top.workload.size(), limit));
-        top.roles = std::move(roles_);
+        for (advisor::WorkloadStatement& one : top.workload) {
+            const Oid role = by_text_[one.text].role;
+            top.roles[one.text] = role;
+            one.sample = SampleOf(one.fingerprints.front(), role);
+            if (!one.sample.empty()) {
+                top.roles[one.sample] = role;
+            }
+        }
         return top;
     }
 
   private:
+    struct Gathered {
+        double weight = 0;
+        Oid role = InvalidOid;
+        std::map<int64_t, double> by_fingerprint;  // weights: of several search paths
+    };
+
+    static std::string SampleOf(int64_t fingerprint, Oid role) {
+        if (SharedStore() == nullptr) {
+            return "";
+        }
+        return SharedStore()->samples().Read(MyDatabaseId, fingerprint, role).value_or("");
+    }
+
     std::map<Oid, bool> may_act_as_;
-    std::map<std::string, double> weights_;
-    std::map<std::string, Oid> roles_;
+    std::map<std::string, Gathered> by_text_;
 };
 
 bool HasOtherSource() {
@@ -99,7 +130,7 @@ CapturedStatements OwnWorkload() {
             operation != Operation::kUtility && operation != Operation::kOther;
         if (view.is_visible && can_be_planned && view.counts.totals.total_ns > 0 &&
             view.query != capture::kNotKept && view.query.find("upkeep.") == std::string::npos) {
-            gatherer.Add(view.query, view.counts.key.user,
+            gatherer.Add(view.query, view.counts.key.user, view.counts.key.fingerprint,
                          static_cast<double>(view.counts.totals.total_ns) / 1e6);
         }
     }
@@ -141,7 +172,8 @@ Result<CapturedStatements> CapturedWorkload() {
     Gatherer gatherer;
     const HostRows& rows = read.value();
     for (int i = 0; i < rows.rows; ++i) {
-        gatherer.Add(rows.Text(i, 0), static_cast<Oid>(*rows.Integer(i, 2)), *rows.Number(i, 1));
+        gatherer.Add(rows.Text(i, 0), static_cast<Oid>(*rows.Integer(i, 2)),
+                     rows.Integer(i, 3).value_or(0), *rows.Number(i, 1));
     }
     CapturedStatements gathered = gatherer.Top(kMostStatements);
     if (gathered.workload.empty()) {

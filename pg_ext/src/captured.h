@@ -20,7 +20,7 @@ bool HasStatementSource();
 /// would run a stranger's function with his own rights.
 struct CapturedStatements {
     std::vector<advisor::WorkloadStatement> workload;
-    std::map<std::string, Oid> roles;
+    std::map<std::string, Oid> roles;  // of texts and of samples
 };
 
 /// Statements of this database, weighted by total time in ms, of the roles whose rights the caller

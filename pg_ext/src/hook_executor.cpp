@@ -5,6 +5,7 @@
 #include "endpoint.h"
 #include "hook_n_plus_one.h"
 #include "hook_plan.h"
+#include "hook_sample.h"
 #include "hook_state.h"
 #include "known_statements.h"
 #include "meter.h"
@@ -220,10 +221,12 @@ struct SlowTexts {
 /// A cancel may come while a plan is rendered; then the statement fails and is no call.
 SlowTexts Render(QueryDesc* query, const Execution& execution, Oid user) {
     SlowTexts texts = {};
-    Meter meter = {.query = query, .user = user};
-    meter.used = {.ns = execution.duration_ns,
-                  .hit_blocks = execution.hit_blocks,
-                  .read_blocks = execution.read_blocks};
+    Meter meter = {};
+    meter.query = query;
+    meter.user = user;
+    meter.used.ns = execution.duration_ns;
+    meter.used.hit_blocks = execution.hit_blocks;
+    meter.used.read_blocks = execution.read_blocks;
     RunOneDown(query, {nesting, user}, &meter, [query, out = &texts] {
         out->plan = settings.capture_plans ? PlanOf(query) : nullptr;
         out->parameters = settings.capture_parameters ? ParametersOf(query) : nullptr;
@@ -278,12 +281,16 @@ void CountQuery(QueryDesc* query, const Usage& used, Oid user, uint64_t plan_ns)
     if (IsLong(used.ns)) [[unlikely]] {
         texts = LookAtLong(query, &execution, user);
     }
-    const bool is_counted = CountKnown(key, execution) || CountNewQuery(query, key, execution);
+    const bool is_known = CountKnown(key, execution);
+    const bool is_counted = is_known || CountNewQuery(query, key, execution);
     if (is_counted && nesting == 0) {
         NoteQuery(query, key, execution);
     }
     if (execution.is_slow) {
         KeepSlowQuery(key, execution, texts);
+    }
+    if (IsSampleDue(execution.duration_ns) || !is_known) {
+        TakeSample(query, key);
     }
 }
 

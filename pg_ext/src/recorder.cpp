@@ -12,6 +12,7 @@
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/not_executed.h"
 #include "upkeep/capture/plan_json.h"
+#include "upkeep/capture/samples.h"
 #include "upkeep/capture/store_findings.h"
 
 extern "C" {
@@ -52,6 +53,7 @@ struct LastText {
     bool names_us = false;
 };
 LastText last_text;
+capture::SampleClock sample_clock;
 
 capture::MaskOptions Options(int highest_parameter) {
     return {.dialect = capture::SqlDialect::kPostgres,
@@ -139,6 +141,18 @@ bool CountNew(const StatementKey& key, capture::Operation operation, const char*
     });
 }
 
+void CountNotExecuted(const char* sqlstate, Oid user) noexcept {
+    const int64_t fingerprint = capture::FingerprintOfError(sqlstate);
+    const StatementKey key =
+        KeyFor(static_cast<uint64_t>(fingerprint), true, user, EndpointOfSetting());
+    Execution execution;
+    execution.is_error = true;
+    execution.ended_us = GetCurrentTimestamp() + kPostgresEpochUs;
+    if (!CountKnown(key, execution)) {
+        CountNew(key, capture::Operation::kOther, "", execution);
+    }
+}
+
 namespace {
 
 bool IsPlanned(uint64_t fingerprint, bool top_level, Oid user) {
@@ -163,137 +177,136 @@ void CountPlanning(uint64_t fingerprint, bool top_level, Oid user, uint32_t endp
         } else {
             AddPlanning(pending_planning);
         }
-        void CountNotExecuted(const char* sqlstate, Oid user) noexcept {
-            const int64_t fingerprint = capture::FingerprintOfError(sqlstate);
-            const StatementKey key =
-                KeyFor(static_cast<uint64_t>(fingerprint), true, user, EndpointOfSetting());
-            Execution execution;
-            execution.is_error = true;
-            execution.ended_us = GetCurrentTimestamp() + kPostgresEpochUs;
-            if (!CountKnown(key, execution)) {
-                CountNew(key, capture::Operation::kOther, "", execution);
-            }
+    }
+    pending_planning = {fingerprint, user, endpoint, top_level, ns};
+}
+
+uint64_t TakePlanning(uint64_t fingerprint, bool top_level, Oid user) noexcept {
+    if (pending_planning.ns == 0 || !IsPlanned(fingerprint, top_level, user)) {
+        return 0;
+    }
+    const uint64_t ns = pending_planning.ns;
+    pending_planning.ns = 0;
+    return ns;
+}
+
+bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {
+    return SharedStore()->texts().Knows(BackendTexts(), MyDatabaseId,
+                                        static_cast<int64_t>(fingerprint), user);
+}
+
+void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept {
+    Safely([&] {
+        SharedStore()->Foresee(KeyFor(fingerprint, true, user, 0));
+        return Keep(fingerprint, user, Masked(text));
+    });
+}
+
+void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept {
+    Safely([&] { return Keep(fingerprint, user, text); });
+}
+
+void KeepSlow(const SlowInput& input) noexcept {
+    Safely([&] {
+        capture::SlowStatement slow;
+        slow.fields = input.fields;
+        slow.application_name = TextOrEmpty(input.application_name);
+        slow.client_addr = TextOrEmpty(input.client_addr);
+        slow.error_code = TextOrEmpty(input.error_code);
+        slow.wait_event = TextOrEmpty(input.wait_event);
+        slow.parameters = TextOrEmpty(input.parameters);
+        slow.query = KeptText({.fingerprint = input.fields.fingerprint,
+                               .database = input.fields.database,
+                               .user = input.fields.user});
+        if (NamesOurSchema(slow.query)) {
+            return false;
         }
-
-        void CountPlanning(const StatementKey& key, uint64_t ns) noexcept {
-            if (!SharedStore()->AddPlanning(BackendStatements(), key, ns)) {
-                pending_planning = {key, ns};
-            }
-            pending_planning = {fingerprint, user, endpoint, top_level, ns};
+        if (input.plan != nullptr) {
+            slow.plan = capture::CompactPlan(input.plan, input.keeps_literals, capture::kPlanRoom);
+        } else if (input.unfinished != nullptr && input.unfinished->count > 0) {
+            const UnfinishedNodes& taken = *input.unfinished;
+            slow.plan = capture::PackUnfinished({taken.nodes, static_cast<size_t>(taken.count)},
+                                                taken.left_out);
         }
+        SharedStore()->slow().Add(slow);
+        return true;
+    });
+}
 
-        uint64_t TakePlanning(uint64_t fingerprint, bool top_level, Oid user) noexcept {
-            if (pending_planning.ns == 0 || !IsPlanned(fingerprint, top_level, user)) {
-                return 0;
-            }
-            const uint64_t ns = pending_planning.ns;
-            pending_planning.ns = 0;
-            return ns;
+namespace {
+
+/// One step of the detector; what it finds goes to the store.
+template <typename Step>
+void Detect(Step step, std::string_view running = {}) noexcept {
+    Safely([&] {
+        capture::StoreFindings findings(*SharedStore(), MyDatabaseId,
+                                        capture::SqlDialect::kPostgres, running);
+        step(findings);
+        return true;
+    });
+}
+
+}  // namespace
+
+void FeedStatement(const capture::Finished& statement, const StatementValues* values) noexcept {
+    std::optional<uint64_t> hash;
+    std::string_view running;
+    if (values != nullptr) {
+        hash = values->hash;
+        running = {values->text, static_cast<size_t>(values->length)};
+    }
+    const auto threshold = static_cast<uint32_t>(settings.n_plus_one_threshold);
+    Detect([&](capture::FindingPort& port) { detector.Note(statement, hash, threshold, port); },
+           running);
+}
+
+void FeedPart(const capture::Finished& statement) noexcept {
+    Detect([&](capture::FindingPort& port) { detector.NotePart(statement, port); });
+}
+
+void EndDetectorScope() noexcept {
+    if (detector.is_active()) {
+        Detect([](capture::FindingPort& port) { detector.EndScope(port); });
+    }
+}
+
+uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept {
+    return Safely([&]() -> uint64_t {
+        const std::string_view text(declare, static_cast<size_t>(length));
+        const std::string_view query = capture::QueryOfCursor(text, capture::SqlDialect::kPostgres);
+        const std::string shape = capture::Normalize(query, capture::SqlDialect::kPostgres);
+        const int64_t fingerprint = capture::Fingerprint(shape);
+        if (shape.empty() || NamesOurSchema(shape)) {
+            return 0;
         }
+        SharedStore()->texts().Keep(MyDatabaseId, fingerprint,
+                                    capture::MaskLiterals(query, Options(0)), user);
+        return static_cast<uint64_t>(fingerprint);
+    });
+}
 
-        bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {
-            return SharedStore()->texts().Knows(BackendTexts(), MyDatabaseId,
-                                                static_cast<int64_t>(fingerprint), user);
+bool IsSampleDue(uint64_t ns) noexcept {
+    return sample_clock.IsDue(ns);
+}
+
+void KeepSample(const StatementKey& key, const SourceText& text, const char* const* parameters,
+                int parameter_count) noexcept {
+    Safely([&] {
+        if (NamesUs(key)) {
+            return false;
         }
-
-        void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept {
-            Safely([&] {
-                SharedStore()->Foresee(KeyFor(fingerprint, true, user, 0));
-                return Keep(fingerprint, user, Masked(text));
-            });
+        const std::vector<std::string_view> values(parameters, parameters + parameter_count);
+        const std::optional<std::string> sample = capture::WithValues(
+            {text.source, static_cast<size_t>(text.length)}, values, Options(0));
+        if (sample) {
+            SharedStore()->samples().Keep(key.database, key.fingerprint, key.user, *sample);
         }
+        return sample.has_value();
+    });
+}
 
-        void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept {
-            Safely([&] { return Keep(fingerprint, user, text); });
-        }
+void CountOwnError() noexcept {
+    SharedStore()->CountHostError();
+}
 
-        void KeepSlow(const SlowInput& input) noexcept {
-            Safely([&] {
-                capture::SlowStatement slow;
-                slow.fields = input.fields;
-                slow.application_name = TextOrEmpty(input.application_name);
-                slow.client_addr = TextOrEmpty(input.client_addr);
-                slow.error_code = TextOrEmpty(input.error_code);
-                slow.wait_event = TextOrEmpty(input.wait_event);
-                slow.parameters = TextOrEmpty(input.parameters);
-                slow.query = KeptText({.fingerprint = input.fields.fingerprint,
-                                       .database = input.fields.database,
-                                       .user = input.fields.user});
-                if (NamesOurSchema(slow.query)) {
-                    return false;
-                }
-                if (input.plan != nullptr) {
-                    slow.plan =
-                        capture::CompactPlan(input.plan, input.keeps_literals, capture::kPlanRoom);
-                } else if (input.unfinished != nullptr && input.unfinished->count > 0) {
-                    const UnfinishedNodes& taken = *input.unfinished;
-                    slow.plan = capture::PackUnfinished(
-                        {taken.nodes, static_cast<size_t>(taken.count)}, taken.left_out);
-                }
-                SharedStore()->slow().Add(slow);
-                return true;
-            });
-        }
-
-        namespace {
-
-        /// One step of the detector; what it finds goes to the store.
-        template <typename Step>
-        void Detect(Step step, std::string_view running = {}) noexcept {
-            Safely([&] {
-                capture::StoreFindings findings(*SharedStore(), MyDatabaseId,
-                                                capture::SqlDialect::kPostgres, running);
-                step(findings);
-                return true;
-            });
-        }
-
-        }  // namespace
-
-        void FeedStatement(const capture::Finished& statement,
-                           const StatementValues* values) noexcept {
-            std::optional<uint64_t> hash;
-            std::string_view running;
-            if (values != nullptr) {
-                hash = values->hash;
-                running = {values->text, static_cast<size_t>(values->length)};
-            }
-            const auto threshold = static_cast<uint32_t>(settings.n_plus_one_threshold);
-            Detect(
-                [&](capture::FindingPort& port) {
-                    detector.Note(statement, hash, threshold, port);
-                },
-                running);
-        }
-
-        void FeedPart(const capture::Finished& statement) noexcept {
-            Detect([&](capture::FindingPort& port) { detector.NotePart(statement, port); });
-        }
-
-        void EndDetectorScope() noexcept {
-            if (detector.is_active()) {
-                Detect([](capture::FindingPort& port) { detector.EndScope(port); });
-            }
-        }
-
-        uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept {
-            return Safely([&]() -> uint64_t {
-                const std::string_view text(declare, static_cast<size_t>(length));
-                const std::string_view query =
-                    capture::QueryOfCursor(text, capture::SqlDialect::kPostgres);
-                const std::string shape = capture::Normalize(query, capture::SqlDialect::kPostgres);
-                const int64_t fingerprint = capture::Fingerprint(shape);
-                if (shape.empty() || NamesOurSchema(shape)) {
-                    return 0;
-                }
-                SharedStore()->texts().Keep(MyDatabaseId, fingerprint,
-                                            capture::MaskLiterals(query, Options(0)), user);
-                return static_cast<uint64_t>(fingerprint);
-            });
-        }
-
-        void CountOwnError() noexcept {
-            SharedStore()->CountHostError();
-        }
-
-    }  // namespace upkeep::pg
+}  // namespace upkeep::pg

@@ -41,8 +41,6 @@ void CountPlanning(uint64_t fingerprint, bool top_level, Oid user, uint32_t endp
 uint64_t TakePlanning(uint64_t fingerprint, bool top_level, Oid user) noexcept;
 /// An error that belongs to no statement.
 void CountNotExecuted(const char* sqlstate, Oid user) noexcept;
-/// Time of planning alone; kept for the coming execution if the statement is new.
-void CountPlanning(const capture::StatementKey& key, uint64_t ns) noexcept;
 
 /// Texts are kept per user: `user` is who sent it, also where an error left another role in force.
 bool TextIsKept(uint64_t fingerprint, Oid user) noexcept;
@@ -75,6 +73,12 @@ void FeedPart(const capture::Finished& statement) noexcept;
 void EndDetectorScope() noexcept;
 /// Of a DECLARE: fingerprint of the cursor's query, which has none of the server's; 0: not found.
 uint64_t KeepCursorQuery(Oid user, const char* declare, int length) noexcept;
+/// Is it this execution's turn to leave its values behind?
+bool IsSampleDue(uint64_t ns) noexcept;
+/// Keeps the statement's text with the values that it ran with. `parameters`: SQL literals of $1,
+/// $2 …; offsets of `text` are not looked at.
+void KeepSample(const capture::StatementKey& key, const SourceText& text,
+                const char* const* parameters, int parameter_count) noexcept;
 
 void CountOwnError() noexcept;
 

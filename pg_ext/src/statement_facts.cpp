@@ -8,11 +8,14 @@
 #include "recorder.h"
 
 extern "C" {
+#include "access/detoast.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/explain.h"
 #include "common/hashfn.h"
 #include "nodes/params.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 }
@@ -119,6 +122,24 @@ bool TryOrCount(Call call) {
     FreeErrorData(error);
     CountOwnError();
     return false;
+}
+
+/// A value as SQL; nullptr: it is long.
+const char* LiteralOf(const ParamExternData& parameter) {
+    constexpr Size kLong = 2048;
+    // Without a length: `character` would mean one character.
+    const char* type = format_type_extended(parameter.ptype, -1, FORMAT_TYPE_TYPEMOD_GIVEN);
+    if (parameter.isnull) {
+        return psprintf("NULL::%s", type);
+    }
+    Oid output = InvalidOid;
+    bool is_varlena = false;
+    getTypeOutputInfo(parameter.ptype, &output, &is_varlena);
+    if (is_varlena && toast_raw_datum_size(parameter.value) > kLong) {
+        return nullptr;
+    }
+    char* text = OidOutputFunctionCall(output, parameter.value);
+    return psprintf("%s::%s", quote_literal_cstr(text), type);
 }
 
 }  // namespace
@@ -295,6 +316,30 @@ const char* ParametersOf(QueryDesc* query) {
         return true;
     });
     return text;
+}
+
+bool LiteralsOf(QueryDesc* query, const char*** literals, int* count) {
+    const ParamListInfo params = query->params;
+    *count = 0;
+    if (params == nullptr || params->numParams == 0) {
+        return true;
+    }
+    if (params->paramFetch != nullptr) {
+        return false;
+    }
+    return TryOrCount([query, params, literals, count] {
+        MemoryContext caller = MemoryContextSwitchTo(query->estate->es_query_cxt);
+        *literals = static_cast<const char**>(palloc(sizeof(char*) * params->numParams));
+        bool are_told = true;
+        for (int i = 0; i < params->numParams && are_told; ++i) {
+            const bool has_type = OidIsValid(params->params[i].ptype);
+            (*literals)[i] = has_type ? LiteralOf(params->params[i]) : nullptr;
+            are_told = (*literals)[i] != nullptr;
+        }
+        *count = params->numParams;
+        MemoryContextSwitchTo(caller);
+        return are_told;
+    });
 }
 
 }  // namespace upkeep::pg

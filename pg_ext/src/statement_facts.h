@@ -47,5 +47,8 @@ uint64_t FingerprintOfUtility(const char* text, int length);
 const char* PlanOf(QueryDesc* query);
 /// Its bound parameters; nullptr: none.
 const char* ParametersOf(QueryDesc* query);
+/// Its bound parameters as SQL literals with their types, in the query's memory. False: they cannot
+/// be told (variables of a function, long values, an output function that fails).
+bool LiteralsOf(QueryDesc* query, const char*** literals, int* count);
 
 }  // namespace upkeep::pg

@@ -186,6 +186,7 @@ Result<Actions> Inspect(const Replica& replica, sqlite3* caller, std::string_vie
                      std::string(hint));
     }
     actions.touched.text = std::string(text.substr(0, tail));
+    actions.touched.has_parameters = sqlite3_bind_parameter_count(statement.value().get()) > 0;
     return actions;
 }
 

@@ -19,6 +19,7 @@ namespace upkeep::sqlite {
 /// What a statement reads and writes, as the host's authorizer is asked for it.
 struct Touched {
     std::string text;  // the one statement, without what follows it
+    bool has_parameters = false;
     advisor::StatementKind kind = advisor::StatementKind::kSelect;
     std::set<std::pair<std::string, std::string>> tables;   // schema, table
     std::set<std::pair<std::string, std::string>> written;  // by the statement itself

@@ -53,6 +53,8 @@ class Capture {
 
     /// Held while counts are on their way between the store and a file, and by readers of both.
     std::mutex io;
+    /// Grows when samples are forgotten: statements that are still known leave new ones.
+    std::atomic<uint32_t> sample_resets{0};
 
   private:
     capture::StoreLimits limits_;

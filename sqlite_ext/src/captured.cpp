@@ -421,6 +421,8 @@ void ResetCaptured(sqlite3* db) {
         Taken taken(*capture, capture->DatabaseId(database));
         taken.has_arrived = true;  // nowhere
         capture->store().counters().Reset();
+        capture->store().samples().Reset();
+        capture->sample_resets.fetch_add(1, std::memory_order_relaxed);
     }
 }
 
@@ -434,6 +436,17 @@ IndexUses CapturedIndexUse(sqlite3* db) {
         held = HeldInMemory(*capture, capture->DatabaseId(database));
     }
     return ReadIndexUse(db, file ? &*file : nullptr, held);
+}
+
+std::string SampleOf(sqlite3* db, int64_t fingerprint) {
+    Capture* capture = TheCapture();
+    if (capture == nullptr) {
+        return "";
+    }
+    return capture->store()
+        .samples()
+        .Read(capture->DatabaseId(MainFile(db)), fingerprint, 0)
+        .value_or("");
 }
 
 bool HasCaptured(sqlite3* db) {

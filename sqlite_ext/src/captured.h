@@ -44,6 +44,10 @@ void ResetCaptured(sqlite3* db);
 /// Error.
 IndexUses CapturedIndexUse(sqlite3* db);
 
+/// The statement as this process ran it lately, with its values; empty: not known. For planning
+/// only: nothing shows or saves it.
+std::string SampleOf(sqlite3* db, int64_t fingerprint);
+
 /// Is there anything to read, from here or from another process?
 bool HasCaptured(sqlite3* db);
 

@@ -29,7 +29,12 @@ void CheckHost() {
 /// `SELECT load_extension(…)` itself, so a second load leaves the first one's in place.
 bool IsLoaded(sqlite3* db) {
     Result<Stmt> version = Stmt::Prepare(db, "SELECT upkeep_version()");
-    return version.ok() && version.value().Step() && version.value().Text(0) == Version();
+    if (!version.ok()) {
+        // Under sqlite3_auto_extension an error that stays behind fails the opening itself.
+        static_cast<void>(Stmt::Prepare(db, "SELECT 1"));
+        return false;
+    }
+    return version.value().Step() && version.value().Text(0) == Version();
 }
 
 int Load(sqlite3* db) {

@@ -54,8 +54,11 @@ Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
             operation == capture::Operation::kSelect || operation == capture::Operation::kInsert ||
             operation == capture::Operation::kUpdate || operation == capture::Operation::kDelete;
         if (is_planned && view.counts.totals.total_ns > 0 && view.query != capture::kNotKept) {
-            workload.push_back(
-                {view.query, static_cast<double>(view.counts.totals.total_ns) / 1e6});
+            const int64_t fingerprint = view.counts.key.fingerprint;
+            workload.push_back({.text = view.query,
+                                .weight = static_cast<double>(view.counts.totals.total_ns) / 1e6,
+                                .fingerprints = {fingerprint},
+                                .sample = SampleOf(db, fingerprint)});
         }
     }
     if (workload.empty()) {

@@ -24,6 +24,7 @@
 #include "registry.h"
 #include "repeats.h"
 #include "statement_samples.h"
+#include "trace_sample.h"
 #include "traced_statement.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
@@ -102,6 +103,7 @@ struct Tracer {
     TracedStatement* last = nullptr;
     capture::StatementCache cache;  // hold
     capture::TextCache text_cache;
+    capture::SampleClock sample_clock;
     Pending pending;
     Repeats repeats;
 };
@@ -190,6 +192,7 @@ void DropIdle(Tracer& tracer) {
 TracedStatement& MakeEntry(Tracer& tracer, sqlite3_stmt* stmt, const char* sql) {
     std::string normalized;
     TracedStatement made = Describe(stmt, sql, &normalized);
+    made.sample_resets = CaptureOf(tracer).sample_resets.load(std::memory_order_relaxed);
     capture::TextTable& texts = CaptureOf(tracer).store().texts();
     if (!made.is_own && !texts.Knows(tracer.text_cache, tracer.database, made.fingerprint)) {
         texts.Keep(tracer.database, made.fingerprint, normalized);
@@ -351,12 +354,13 @@ void KeepSlow(Tracer& tracer, sqlite3_stmt* stmt, const Ended& ended) {
 }
 
 /// Counts it; `text()` gives the statement's, for a store that does not know it yet or any more.
+/// True: it was such a one.
 template <typename Text>
-void Count(Tracer& tracer, const Ended& ended, Text text) {
+bool Count(Tracer& tracer, const Ended& ended, Text text) {
     capture::Store& store = CaptureOf(tracer).store();
     tracer.has_counted = true;
     if (store.Record(tracer.cache, ended.key, ended.execution)) {
-        return;
+        return false;
     }
     const std::string normalized = text();
     const std::string tables = capture::TablesOf(normalized);
@@ -364,6 +368,7 @@ void Count(Tracer& tracer, const Ended& ended, Text text) {
     store.RecordNew(tracer.cache, ended.key,
                     {.operation = capture::OperationOf(normalized), .tables = tables},
                     ended.execution);
+    return true;
 }
 
 /// Adds to what the statement holds back. False: nothing is held back, the store is to be told:
@@ -481,8 +486,16 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
         tracer.pending = {stmt, ended, NormalizedText(stmt)};
         return;
     }
+    bool is_new = false;
     if (!CountInBatch(tracer, entry, ended)) {
-        Count(tracer, ended, [&] { return NormalizedText(stmt); });
+        is_new = Count(tracer, ended, [&] { return NormalizedText(stmt); });
+    }
+    const uint32_t resets = CaptureOf(tracer).sample_resets.load(std::memory_order_relaxed);
+    if (tracer.sample_clock.IsDue(ended.execution.duration_ns) || is_new ||
+        entry.sample_resets != resets) {
+        entry.sample_resets = resets;
+        TakeSample(CaptureOf(tracer).store().samples(), tracer.db, stmt, ended.key,
+                   entry.operation);
     }
     if (ended.execution.is_slow) {
         KeepSlow(tracer, stmt, ended);

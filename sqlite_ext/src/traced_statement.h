@@ -57,8 +57,9 @@ struct TracedStatement {
     Kind kind = Kind::kOther;
     bool is_own = false;  // names something of upkeep's: not captured
     bool has_columns = false;
-    std::string tables;      // as in StatementInfo, for a store that forgets the statement
-    NamedEndpoint endpoint;  // that its comments tell
+    std::string tables;          // as in StatementInfo, for a store that forgets the statement
+    NamedEndpoint endpoint;      // that its comments tell
+    uint32_t sample_resets = 0;  // Capture::sample_resets when it last left its values or was met
 
     // While it runs.
     bool is_open = false;
@@ -69,7 +70,7 @@ struct TracedStatement {
     uint64_t began_ns = 0;
     uint64_t rows = 0;
     uint64_t rows_told = 0;  // to the N+1 detector, while it is open
-    StatementWork before;  // counters of the statement when it began
+    StatementWork before;    // counters of the statement when it began
 
     StatementWork seen;  // the same at its last end; they stand still until it runs again
 

@@ -113,6 +113,7 @@ Result<Statement> SqliteWhatIf::Analyse(std::string_view text) {
     Statement statement;
     statement.id = static_cast<StatementId>(statements_.size());
     statement.kind = touched.value().kind;
+    statement.is_generic = touched.value().has_parameters;
     statement.fingerprint =
         capture::Fingerprint(capture::Normalize(state.text, capture::SqlDialect::kSqlite));
     statement.written = Written(touched.value());

@@ -215,7 +215,7 @@ Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
     Planner planner(port);
     Workload workload = AnalyseWorkload(port, options);
     CheckSomethingCanBeIndexed(port, workload);
-    advice.baseline_cost = PriceBaseline(planner, workload, options.skip_unusable);
+    advice.baseline_cost = PriceBaseline(port, planner, workload, options);
     advice.planner_calls = planner.calls();
     if (advice.baseline_cost <= 0) {
         return advice;

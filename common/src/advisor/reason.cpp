@@ -134,9 +134,10 @@ std::vector<int64_t> ServedFingerprints(const Workload& workload,
     std::vector<int64_t> fingerprints;
     std::set<int64_t> seen;
     for (const size_t item : served) {
-        const int64_t fingerprint = workload.items[item].statement.fingerprint;
-        if (seen.insert(fingerprint).second) {
-            fingerprints.push_back(fingerprint);
+        for (const int64_t fingerprint : workload.items[item].fingerprints) {
+            if (seen.insert(fingerprint).second) {
+                fingerprints.push_back(fingerprint);
+            }
         }
     }
     return fingerprints;
@@ -206,7 +207,7 @@ std::vector<std::vector<std::string>> SlowerWarnings(const Workload& workload,
             continue;
         }
         std::string line = "makes " + StatementName(workload, item) + " (fingerprint " +
-                           std::to_string(item.statement.fingerprint) + ") slower";
+                           std::to_string(item.fingerprints.front()) + ") slower";
         if (before > 0) {
             line += " by " + std::to_string(std::llround((after / before - 1) * 100)) + " %";
         }

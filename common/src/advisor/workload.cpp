@@ -39,6 +39,62 @@ std::string_view DefaultHint(Code code) {
                 "give the statements in the argument workload");
 }
 
+void AddFingerprints(const std::vector<int64_t>& from, std::vector<int64_t>* to) {
+    for (const int64_t fingerprint : from) {
+        if (std::find(to->begin(), to->end(), fingerprint) == to->end()) {
+            to->push_back(fingerprint);
+        }
+    }
+}
+
+/// The statement with its sample's values, where there are some and they can be used. What is wrong
+/// with a sample is not told: the error would show its values.
+Result<Statement> AnalyseGiven(WhatIf& port, const WorkloadStatement& given, bool* is_sampled) {
+    if (!given.sample.empty()) {
+        Result<Statement> sampled = port.Analyse(given.sample);
+        if (sampled.ok() || sampled.error().code() == Code::kInterrupted) {
+            *is_sampled = sampled.ok();
+            return sampled;
+        }
+    }
+    *is_sampled = false;
+    return port.Analyse(given.text);
+}
+
+WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t number,
+                    bool is_sampled) {
+    WorkloadItem item;
+    item.fingerprints = given.fingerprints;
+    if (item.fingerprints.empty()) {
+        item.fingerprints.push_back(statement.fingerprint);
+    }
+    item.statement = std::move(statement);
+    item.weight = given.weight;
+    item.number = number;
+    item.is_sampled = is_sampled;
+    return item;
+}
+
+/// Prices the item; a sample that does not plan gives way to its text. Throws Error.
+void PriceItem(WhatIf& port, Planner& planner, const Workload& workload,
+               const AdviseOptions& options, WorkloadItem* item) {
+    try {
+        item->baseline_cost = planner.Plan(workload, *item, {}).cost;
+        return;
+    } catch (const Error& error) {
+        if (!item->is_sampled || error.code() == Code::kInterrupted) {
+            throw;
+        }
+    }
+    const Result<Statement> statement = port.Analyse(options.workload[item->number - 1].text);
+    if (!statement.ok()) {
+        throw StatementError(workload.is_numbered, item->number, statement.error());
+    }
+    item->statement = statement.value();
+    item->is_sampled = false;
+    item->baseline_cost = planner.Plan(workload, *item, {}).cost;
+}
+
 }  // namespace
 
 void CheckStop(WhatIf& port) {
@@ -103,11 +159,14 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
     for (size_t i = 0; i < options.workload.size(); ++i) {
         const WorkloadStatement& given = options.workload[i];
         if (const auto known = seen.find(given.text); known != seen.end()) {
-            workload.items[known->second].weight += given.weight;
+            WorkloadItem& item = workload.items[known->second];
+            item.weight += given.weight;
+            AddFingerprints(given.fingerprints, &item.fingerprints);
             continue;
         }
         CheckStop(port);
-        Result<Statement> statement = port.Analyse(given.text);
+        bool is_sampled = false;
+        Result<Statement> statement = AnalyseGiven(port, given, &is_sampled);
         if (!statement.ok()) {
             if (!options.skip_unusable || !IsSkippable(statement.error())) {
                 throw StatementError(workload.is_numbered, i + 1, statement.error());
@@ -116,7 +175,7 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
             continue;
         }
         seen.emplace(given.text, workload.items.size());
-        workload.items.push_back({std::move(statement).value(), given.weight, i + 1, 0});
+        workload.items.push_back(ItemOf(std::move(statement).value(), given, i + 1, is_sampled));
     }
     if (workload.items.empty()) {
         ThrowNothingUsable(options.workload.size(), first_error);
@@ -124,16 +183,17 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
     return workload;
 }
 
-double PriceBaseline(Planner& planner, Workload& workload, bool skip_unusable) {
+double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
+                     const AdviseOptions& options) {
     double total = 0;
     const size_t count = workload.items.size();
     std::optional<Error> first_error;
     std::vector<WorkloadItem> usable;
     for (WorkloadItem& item : workload.items) {
         try {
-            item.baseline_cost = planner.Plan(workload, item, {}).cost;
+            PriceItem(port, planner, workload, options, &item);
         } catch (const Error& error) {
-            if (!skip_unusable || !IsSkippable(error)) {
+            if (!options.skip_unusable || !IsSkippable(error)) {
                 throw;
             }
             first_error = first_error ? first_error : error;

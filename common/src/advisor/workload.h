@@ -19,8 +19,10 @@ namespace upkeep::advisor {
 struct WorkloadItem {
     Statement statement;
     double weight = 1;
-    size_t number = 1;         // position in the caller's workload, from 1
-    double baseline_cost = 0;  // price without any hypothetical index, unweighted
+    size_t number = 1;                       // position in the caller's workload, from 1
+    double baseline_cost = 0;                // price without any hypothetical index, unweighted
+    std::vector<int64_t> fingerprints = {};  // never empty; several: of equal texts
+    bool is_sampled = false;                 // `statement` is that of the sample
 };
 
 struct Workload {
@@ -60,8 +62,9 @@ Result<void> CheckText(std::string_view text, const std::string& what, const Dia
 Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options);
 
 /// Fills baseline_cost of every item (with skip_unusable: drops items that do not plan) and returns
-/// the weighted sum. Throws Error.
-double PriceBaseline(Planner& planner, Workload& workload, bool skip_unusable);
+/// the weighted sum. A sample that does not plan gives way to its text. Throws Error.
+double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
+                     const AdviseOptions& options);
 
 /// Throws kUnsupported when the workload names relations and none of them can have an index.
 void CheckSomethingCanBeIndexed(const WhatIf& port, const Workload& workload);

@@ -113,7 +113,13 @@ Result<Timestamp> TimeOfWord(std::string_view word, Timestamp now) {
     if (!ms.ok()) {
         return ms.error();
     }
-    return Timestamp{now.unix_us - ms.value() * 1000};
+    Timestamp time;
+    int64_t us = 0;
+    if (__builtin_mul_overflow(ms.value(), int64_t{1000}, &us) ||
+        __builtin_sub_overflow(now.unix_us, us, &time.unix_us)) {
+        return Error(Code::kInvalidArgument, "not a time: " + std::string(word));
+    }
+    return time;
 }
 
 Result<Value> DefaultValue(const TableFunction& call, const Parameter& parameter, bool sqlite) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 #include <algorithm>
+#include <charconv>
 
 #include "tokenizer.h"
 
@@ -50,6 +51,7 @@ class Masker {
     void CopyToken() { out_ += token_.text; }
     void PutNote(std::string_view note) { out_ += " /* " + std::string(note) + " */"; }
     void PutWildcardNote() { out_ += kWildcardNote; }
+    void Put(std::string_view text) { out_ += text; }
     void PutUnknown() { out_ += '?'; }
     void PutNumber() { out_ += is_numbered_ ? "$" + std::to_string(next_number_++) : "?"; }
 
@@ -157,6 +159,28 @@ std::string MaskLiterals(std::string_view sql, const MaskOptions& options) {
         } else {
             masker.CopyToken();
         }
+    }
+    return masker.Finish();
+}
+
+std::optional<std::string> WithValues(std::string_view sql,
+                                      std::span<const std::string_view> values,
+                                      const MaskOptions& options) {
+    Masker masker(sql, options);
+    while (masker.Next()) {
+        const std::string_view token = masker.token().text;
+        const bool is_parameter = options.dialect == SqlDialect::kPostgres &&
+                                  masker.token().kind == Kind::kLiteral && IsParameter(token);
+        if (!is_parameter) {
+            masker.CopyToken();
+            continue;
+        }
+        size_t number = 0;
+        std::from_chars(token.data() + 1, token.data() + token.size(), number);
+        if (number == 0 || number > values.size()) {
+            return std::nullopt;
+        }
+        masker.Put(values[number - 1]);
     }
     return masker.Finish();
 }

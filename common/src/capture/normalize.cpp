@@ -62,6 +62,9 @@ class Writer {
     }
 
     std::string Finish() {
+        if (list_ == List::kHasComma) {
+            out_ += ',';
+        }
         while (out_.ends_with(';') || out_.ends_with(' ')) {
             out_.pop_back();
         }
@@ -119,6 +122,28 @@ class Writer {
     List list_ = List::kNone;
 };
 
+/// PRAGMA key = …, ATTACH … KEY …: the key of an encrypted database may be written without quotes.
+void CutKey(std::string* shape) {
+    constexpr std::string_view kPragma = "pragma ";
+    constexpr std::string_view kKey = " key ";
+    constexpr std::string_view kNames[] = {"key",      "rekey",   "hexkey",
+                                           "hexrekey", "textkey", "textrekey"};
+    if (shape->starts_with(kPragma)) {
+        const size_t end = std::min(shape->find_first_of(" =(", kPragma.size()), shape->size());
+        const size_t dot = shape->rfind('.', end);
+        const size_t begin = dot == std::string::npos ? kPragma.size() : dot + 1;
+        const std::string_view name = std::string_view(*shape).substr(begin, end - begin);
+        if (std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames)) {
+            shape->resize(end);
+        }
+    } else if (shape->starts_with("attach ")) {
+        const size_t at = shape->find(kKey);
+        if (at != std::string::npos) {
+            shape->resize(at + kKey.size() - 1);
+        }
+    }
+}
+
 }  // namespace
 
 namespace {
@@ -129,7 +154,11 @@ std::string Write(std::string_view sql, SqlDialect dialect, bool has_notes) {
     for (Token token = tokenizer.Next(); token.kind != Kind::kEnd; token = tokenizer.Next()) {
         writer.Add(token);
     }
-    return writer.Finish();
+    std::string shape = writer.Finish();
+    if (dialect == SqlDialect::kSqlite) {
+        CutKey(&shape);
+    }
+    return shape;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ constexpr size_t Rounded(size_t bytes) {
 /// Offsets of the parts of a block; `end` is its size.
 struct Layout {
     size_t statement_index, statements, pages, text_index, texts, chunks, counters, endpoint_index,
-        endpoints, slow, finding_index, findings, end;
+        endpoints, slow, finding_index, findings, sample_index, samples, sample_chunks, end;
 
     explicit Layout(const StoreLimits& limits) {
         size_t at = 0;
@@ -38,6 +38,9 @@ struct Layout {
         slow = take(sizeof(SlowRecord) * limits.slow_statements);
         finding_index = take(sizeof(uint64_t) * IndexSizeFor(limits.findings));
         findings = take(sizeof(FindingRecord) * limits.findings);
+        sample_index = take(sizeof(uint64_t) * IndexSizeFor(limits.statements));
+        samples = take(sizeof(TextRecord) * limits.statements);
+        sample_chunks = take(sizeof(TextChunk) * limits.sample_chunks());
         end = at;
     }
 };
@@ -81,7 +84,10 @@ Store::Store(void* block)
                  At<EndpointRecord>(block, Parts(block).layout.endpoints)),
       slow_(&header_->slow, At<SlowRecord>(block, Parts(block).layout.slow)),
       findings_(&header_->findings, At<uint64_t>(block, Parts(block).layout.finding_index),
-                At<FindingRecord>(block, Parts(block).layout.findings)) {}
+                At<FindingRecord>(block, Parts(block).layout.findings)),
+      samples_(TextTable(&header_->samples, At<uint64_t>(block, Parts(block).layout.sample_index),
+                         At<TextRecord>(block, Parts(block).layout.samples),
+                         At<TextChunk>(block, Parts(block).layout.sample_chunks))) {}
 
 Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     auto* header = static_cast<StoreHeader*>(block);
@@ -96,6 +102,7 @@ Store Store::Format(void* block, const StoreLimits& limits, int64_t now_us) {
     store.endpoints_.Format(limits.endpoints);
     store.slow_.Format(limits.slow_statements);
     store.findings_.Format(limits.findings);
+    store.samples_.Format(limits.statements, limits.sample_chunks());
     return store;
 }
 
@@ -202,6 +209,7 @@ void Store::Reset(int64_t now_us) {
     endpoints_.DoomAll();
     slow_.Reset();
     findings_.DoomAll();
+    samples_.Reset();
     Put(header_->reset_us, now_us);
 }
 

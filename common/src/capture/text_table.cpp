@@ -101,6 +101,19 @@ bool TextTable::Keep(uint32_t database, int64_t fingerprint, std::string_view te
     return true;
 }
 
+void TextTable::Drop(uint32_t database, int64_t fingerprint, uint32_t user) {
+    if (const SlotRef old = FindText(database, fingerprint, user)) {
+        Doom(old.record);
+        Unpin(old);
+    }
+}
+
+bool TextTable::Replace(uint32_t database, int64_t fingerprint, std::string_view text,
+                        uint32_t user) {
+    Drop(database, fingerprint, user);
+    return Keep(database, fingerprint, text, user);
+}
+
 std::optional<std::string> TextTable::Read(uint32_t database, int64_t fingerprint, uint32_t user) {
     const SlotRef found = FindText(database, fingerprint, user);
     if (!found) {

@@ -197,7 +197,9 @@ class Tokenizer {
             const size_t end = DollarQuoteEnd();
             return end > at_ ? Take(Kind::kLiteral, end) : Token{};
         }
-        if (c == '$' || (!IsPostgres() && (c == '?' || c == '@' || (c == ':' && Peek(1) != ':')))) {
+        const bool has_name = !IsPostgres() && IsWordPart(Peek(1));
+        if ((c == '$' && (IsPostgres() || has_name)) || (c == '?' && !IsPostgres()) ||
+            ((c == '@' || c == ':') && has_name)) {
             size_t end = at_ + 1;
             while (end < text_.size() &&
                    (IsPostgres() ? IsDigit(text_[end]) : IsWordPart(text_[end]))) {

@@ -48,7 +48,9 @@ Machine DetectMachine(const ReadFile& read, int64_t online) {
     const std::string meminfo = read("/proc/meminfo");
     if (const size_t place = meminfo.find("MemTotal:"); place != std::string::npos) {
         const auto kib = FirstNumber(std::string_view(meminfo).substr(place));
-        machine.ram_bytes = kib ? std::optional(*kib * 1024) : std::nullopt;
+        int64_t bytes = 0;
+        const bool is_known = kib && !__builtin_mul_overflow(*kib, int64_t{1024}, &bytes);
+        machine.ram_bytes = is_known ? std::optional(bytes) : std::nullopt;
         machine.ram_source = "/proc/meminfo";
     }
     const auto limit = FirstNumber(
@@ -70,7 +72,9 @@ Machine DetectMachine(const ReadFile& read, int64_t online) {
     if (blank != std::string::npos) {
         const auto quota = FirstNumber(std::string_view(quota_text).substr(0, blank));
         const auto period = FirstNumber(std::string_view(quota_text).substr(blank));
-        const int64_t whole = quota && period && *period > 0 ? (*quota + *period - 1) / *period : 0;
+        const bool is_limited = quota && period && *quota > 0 && *period > 0;
+        const int64_t whole =
+            is_limited ? *quota / *period + (*quota % *period == 0 ? 0 : 1) : 0;  // rounded up
         if (whole > 0 && whole < online) {
             machine.cpus = whole;
             machine.cpu_source = "limit of the control group";

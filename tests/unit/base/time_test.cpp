@@ -83,6 +83,7 @@ TEST(TimeTest, WordsOfDefaults) {
     const Timestamp now{5'000'000'000};
     EXPECT_EQ(TimeOfWord("now", now).value(), now);
     EXPECT_EQ(TimeOfWord("now - 30 s", now).value().unix_us, now.unix_us - 30'000'000);
+    EXPECT_FALSE(TimeOfWord("now - 9223372036854775 s", now).ok()) << "beyond what a time holds";
     EXPECT_FALSE(TimeOfWord("then", now).ok());
     EXPECT_FALSE(TimeOfWord("now - soon", now).ok());
 }

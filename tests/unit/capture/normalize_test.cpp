@@ -87,6 +87,18 @@ TEST(NormalizeTest, IsBoundedAndLeavesNoStringOnRandomBytes) {
     }
 }
 
+TEST(NormalizeTest, KeepsNoKeyOfAnEncryptedDatabase) {
+    const auto shape = [](std::string_view sql) { return Normalize(sql, SqlDialect::kSqlite); };
+    EXPECT_EQ(shape("PRAGMA key = secret"), "pragma key");
+    EXPECT_EQ(shape("PRAGMA main.rekey=\"secret\""), "pragma main.rekey");
+    EXPECT_EQ(shape("pragma textkey(secret);"), "pragma textkey");
+    EXPECT_EQ(shape("ATTACH 'a.db' AS a KEY secret"), "attach ? as a key");
+    EXPECT_EQ(shape("PRAGMA foreign_keys = on"), "pragma foreign_keys = on");
+    EXPECT_EQ(shape("PRAGMA main.page_size"), "pragma main.page_size");
+    EXPECT_EQ(shape("PRAGMA"), "pragma");
+    EXPECT_EQ(Normalize("PRAGMA key = a", SqlDialect::kPostgres), "pragma key = a");
+}
+
 TEST(NormalizeTest, FingerprintsDoNotCollideEarly) {
     std::set<int64_t> seen;
     for (int i = 0; i < 200000; ++i) {

@@ -175,6 +175,10 @@ TEST(DetectMachine, MeminfoAndLimits) {
     EXPECT_EQ(*machine.cpus, 2);
 }
 
+TEST(DetectMachine, NumbersBeyondAllMemoryAreNotKnown) {
+    EXPECT_FALSE(DetectFrom({{"/proc/meminfo", "MemTotal: 99999999999999999 kB\n"}}, 4).ram_bytes);
+}
+
 TEST(DetectMachine, NoLimitAndNoFiles) {
     const std::string meminfo = "MemTotal: 1024 kB\n";
     Machine machine = DetectFrom({{"/proc/meminfo", meminfo},

@@ -17,6 +17,11 @@ namespace upkeep::advisor {
 struct WorkloadStatement {
     std::string text;
     double weight = 1;  // executions, or total time where captured; > 0
+    // Of captured statements: what they are called there (empty: the port's own fingerprint), and
+    // the text with values that were seen. Planned in the place of `text` where that works, shown
+    // nowhere.
+    std::vector<int64_t> fingerprints = {};
+    std::string sample = {};
 };
 
 struct AdviseOptions {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,12 @@ std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
 
 /// The same with every literal of the text; parameters stay.
 std::string MaskLiterals(std::string_view sql, const MaskOptions& options);
+
+/// `sql` with its literals and without its comments, each `$n` (PostgreSQL's parameters) replaced
+/// by values[n - 1], which are SQL already. nullopt: it names a parameter that has no value.
+std::optional<std::string> WithValues(std::string_view sql,
+                                      std::span<const std::string_view> values,
+                                      const MaskOptions& options);
 
 /// 64-bit hash of a normalised text. Stable across versions and machines: state files hold it.
 int64_t Fingerprint(std::string_view normalized);

@@ -3,6 +3,7 @@
 //
 //   header | statements: index, records, histogram pages | texts: index, records, chunks
 //          | counters | endpoints | slow ring | findings: index, records
+//          | samples: index, records, chunks
 //
 // A Store is a view: a few pointers, made anew by each process from the block's address; copies are
 // cheap. A host calls, per finished execution:
@@ -19,6 +20,7 @@
 #include "upkeep/capture/endpoint_names.h"
 #include "upkeep/capture/execution_batch.h"
 #include "upkeep/capture/finding_table.h"
+#include "upkeep/capture/samples.h"
 #include "upkeep/capture/slow_ring.h"
 #include "upkeep/capture/statement_table.h"
 #include "upkeep/capture/text_table.h"
@@ -37,6 +39,7 @@ struct StoreLimits {
     uint32_t pages() const { return statements * 6; }  // histogram octaves, 6 a statement
     uint32_t texts() const { return statements * 2; }
     uint32_t chunks() const { return static_cast<uint32_t>(text_bytes / sizeof(TextChunk)); }
+    uint32_t sample_chunks() const { return chunks() / 4; }
 };
 
 /// What went wrong or did not fit; for capabilities and health.
@@ -63,6 +66,7 @@ struct StoreHeader {
     EndpointHeader endpoints;
     SlowHeader slow;
     FindingHeader findings;
+    TextHeader samples;
 };
 static_assert(std::is_trivially_copyable_v<StoreHeader>);
 
@@ -112,7 +116,8 @@ class Store {
     /// Every statement, in no order: one per key, where endpoints of one name are one.
     std::vector<StatementSnapshot> Statements();
 
-    /// Statements, slow statements, findings, texts, counters and names of endpoints start anew.
+    /// Statements, slow statements, findings, texts, samples, counters and names of endpoints start
+    /// anew.
     void Reset(int64_t now_us);
 
     TextTable& texts() { return texts_; }
@@ -121,6 +126,7 @@ class Store {
     EndpointNames& endpoints() { return endpoints_; }
     SlowRing& slow() { return slow_; }
     FindingTable& findings() { return findings_; }
+    Samples& samples() { return samples_; }
     StoreStatus Status() const;
     int64_t ResetUs() const { return Get(header_->reset_us); }
     /// What is restored was counted since then.
@@ -138,6 +144,7 @@ class Store {
     EndpointNames endpoints_;
     SlowRing slow_;
     FindingTable findings_;
+    Samples samples_;
 };
 
 inline bool Store::Record(StatementCache& cache, const StatementKey& key,

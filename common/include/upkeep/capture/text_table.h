@@ -70,6 +70,10 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
     bool Knows(TextCache& cache, uint32_t database, int64_t fingerprint, uint32_t user = 0);
     /// Keeps `text` unless it is there already. False: no room; counted in NotKept().
     bool Keep(uint32_t database, int64_t fingerprint, std::string_view text, uint32_t user = 0);
+    /// Keeps `text` in the place of what is there. False as Keep().
+    bool Replace(uint32_t database, int64_t fingerprint, std::string_view text, uint32_t user = 0);
+    /// Forgets it.
+    void Drop(uint32_t database, int64_t fingerprint, uint32_t user = 0);
     std::optional<std::string> Read(uint32_t database, int64_t fingerprint, uint32_t user = 0);
 
     void Foresee(const StatementKey& key);
