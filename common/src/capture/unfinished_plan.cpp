@@ -3,7 +3,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <vector>
 
 #include "upkeep/base/text.h"
@@ -47,8 +46,11 @@ Number NumberOf(std::string_view text) {
 std::string Short(double number) {
     char text[32];
     const double shown = std::isfinite(number) ? number : 0;
-    std::snprintf(text, sizeof(text), std::fabs(shown) < 1e15 ? "%.2f" : "%.6g", shown);
-    return text;
+    const bool is_usual = std::fabs(shown) < 1e15;
+    const std::to_chars_result put =
+        is_usual ? std::to_chars(text, text + sizeof text, shown, std::chars_format::fixed, 2)
+                 : std::to_chars(text, text + sizeof text, shown, std::chars_format::general, 6);
+    return {text, put.ptr};
 }
 
 /// Writes nodes one after the other; what is open is closed when a node of no more depth comes.

@@ -52,7 +52,6 @@ GRANT SELECT ON upkeep.statements, upkeep.slow_statements, upkeep.endpoints, upk
     TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.statements(), upkeep.slow_statements(), upkeep.endpoints(),
     upkeep.lint_statements(),
-    upkeep.percentile(bigint, double precision, text) TO pg_monitor;
     upkeep.n_plus_one(), upkeep.percentile(bigint, double precision, text) TO pg_monitor;
 
 -- metrics and report: made of the calls above, with the caller's own rights
