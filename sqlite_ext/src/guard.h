@@ -11,10 +11,12 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <string>
 #include <type_traits>
 
 #include "sqlite_api.h"
 #include "upkeep/base/error.h"
+#include "upkeep/base/text.h"
 
 namespace upkeep::sqlite {
 
@@ -125,7 +127,8 @@ int EnterVtab(char** message, Body body) noexcept {
 /// The connection's last error in the core's vocabulary. `code` is what the failing call returned.
 /// Note: throws std::bad_alloc for SQLITE_NOMEM, as the core expects.
 inline Error HostError(sqlite3* db, int code) {
-    const char* text = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+    // Of a damaged file SQLite quotes what it found there.
+    const std::string text = ToUtf8(db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code));
     switch (code & 0xff) {
         case SQLITE_NOMEM:
             throw std::bad_alloc();

@@ -107,10 +107,10 @@ CapturedStatement FromRow(const Stmt& row) {
     capture::StatementSnapshot& counts = made.counts;
     capture::StatementTotals& totals = counts.totals;
     counts.key.fingerprint = row.Integer(0);
-    made.endpoint = row.Text(1);
+    made.endpoint = ToUtf8(row.Text(1));
     counts.key.top_level = row.Integer(2) != 0 ? 1 : 0;
     counts.operation = static_cast<capture::Operation>(row.Integer(3));
-    counts.tables = row.Text(4);
+    counts.tables = ToUtf8(row.Text(4));
     totals.calls = Counter(row, 5);
     totals.errors = Counter(row, 6);
     totals.rows = Counter(row, 7);
@@ -338,13 +338,13 @@ std::vector<CapturedFinding> StateFile::ReadFindings() {
         CapturedFinding& made = all.emplace_back();
         made.finding.key.parent = row.Integer(0);
         made.finding.key.child = row.Integer(1);
-        made.endpoint = row.Text(2);
+        made.endpoint = ToUtf8(row.Text(2));
         made.finding.key.kind = row.Integer(3) == 0 ? capture::FindingKind::kNPlusOne
                                                     : capture::FindingKind::kRepeatedRead;
         made.finding.totals = {Counter(row, 4), Counter(row, 6), Counter(row, 5), Counter(row, 7),
                                row.Integer(8)};
-        made.parent_query = row.IsNull(9) ? capture::kNotKept : row.Text(9);
-        made.child_query = row.IsNull(10) ? capture::kNotKept : row.Text(10);
+        made.parent_query = row.IsNull(9) ? capture::kNotKept : ToUtf8(row.Text(9));
+        made.child_query = row.IsNull(10) ? capture::kNotKept : ToUtf8(row.Text(10));
     }
     return all;
 }
@@ -381,11 +381,11 @@ std::vector<CapturedSlow> StateFile::ReadSlowStatements() {
         fields.fingerprint = row.Integer(2);
         fields.rows = Counter(row, 3);
         fields.pid = static_cast<int32_t>(row.Integer(4));
-        made.endpoint = row.Text(5);
-        made.statement.error_code = row.Text(6);
-        made.query = row.Text(7);
-        made.statement.parameters = row.Text(8);
-        made.statement.plan = row.Text(9);
+        made.endpoint = ToUtf8(row.Text(5));
+        made.statement.error_code = ToUtf8(row.Text(6));
+        made.query = ToUtf8(row.Text(7));
+        made.statement.parameters = ToUtf8(row.Text(8));
+        made.statement.plan = ToUtf8(row.Text(9));
     }
     return all;
 }

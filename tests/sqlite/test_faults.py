@@ -160,8 +160,8 @@ class FaultTest(FaultCase):
                         db.execute(sql).fetchall()
                     except sqlite3.Error as e:  # says which file it is about, and nothing else happens
                         self.assertIn(self.state, str(e), (number, sql))
-                db.execute("SELECT upkeep_capture(0)").fetchall()
             finally:
+                db.execute("SELECT upkeep_capture(0)").fetchall()
                 db.close()
             for leftover in self.folder.glob("app.db-upkeep-*"):
                 leftover.unlink()
