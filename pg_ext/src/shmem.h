@@ -14,7 +14,7 @@ void RequestSharedMemory();
 /// kPrivateLimits in its private memory. Raises the server's own error if there is none.
 void MakePrivateStore();
 
-/// Sizes of a private store: about 3.5 MB. Constants, as POSTMASTER settings are defined too late.
+/// Sizes of a private store: about 3.9 MB. Constants, as POSTMASTER settings are defined too late.
 inline constexpr capture::StoreLimits kPrivateLimits = {.statements = 500,
                                                         .text_bytes = uint64_t{1} << 20,
                                                         .slow_statements = 50,

@@ -197,9 +197,9 @@ std::string Json::Text(std::string_view name) const {
 }
 
 const std::vector<Json>& Json::Array(std::string_view name) const {
-    static const std::vector<Json> kNone;
+    static const std::vector<Json> none;
     const Json* found = Find(name);
-    return found != nullptr && found->kind == Kind::kArray ? found->items : kNone;
+    return found != nullptr && found->kind == Kind::kArray ? found->items : none;
 }
 
 std::optional<Json> ParseJson(std::string_view text) {

@@ -282,6 +282,7 @@ std::vector<LintStatement> LintWorkload(std::span<const StatementView> views, bo
         }
     }
     std::vector<LintStatement> statements;
+    statements.reserve(found.size());
     for (auto& [key, one] : found) {
         statements.push_back(std::move(one));
     }

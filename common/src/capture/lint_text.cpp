@@ -123,10 +123,8 @@ class Scanner {
         const bool is_outermost = Depth() == 0;
         if (word == "select") {
             clause = Clause::kSelect;
-        } else if (word == "from" && !IsKind(at_ + 1, Kind::kLiteral)) {
-            clause = Clause::kFrom;
-            TryTable(at_ + 1);
-        } else if (word == "join" || word == "update") {
+        } else if ((word == "from" && !IsKind(at_ + 1, Kind::kLiteral)) || word == "join" ||
+                   word == "update") {
             clause = Clause::kFrom;
             TryTable(at_ + 1);
         } else if (word == "where" || word == "on") {
