@@ -70,9 +70,8 @@ Oid EffectBehind(Oid function) {
     const auto* aggregate = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
     Oid found = InvalidOid;
     for (const Oid part : {aggregate->aggtransfn, aggregate->aggfinalfn, aggregate->aggcombinefn,
-                           aggregate->aggserialfn, aggregate->aggdeserialfn,
-                           aggregate->aggmtransfn, aggregate->aggminvtransfn,
-                           aggregate->aggmfinalfn}) {
+                           aggregate->aggserialfn, aggregate->aggdeserialfn, aggregate->aggmtransfn,
+                           aggregate->aggminvtransfn, aggregate->aggmfinalfn}) {
         if (OidIsValid(part) && func_volatile(part) == PROVOLATILE_VOLATILE && !IsHarmless(part)) {
             found = part;
         }
@@ -101,7 +100,8 @@ void Refuse(const char* what) {
 
 bool RefuseWalker(Node* node, void* context);
 
-/// A domain's CHECK constraints are run where a value is cast to it, but stand nowhere in the query.
+/// A domain's CHECK constraints are run where a value is cast to it, but stand nowhere in the
+/// query.
 void RefuseInChecksOf(Oid domain) {
     auto* constraints = static_cast<DomainConstraintRef*>(palloc0(sizeof(DomainConstraintRef)));
     InitDomainConstraintRef(domain, constraints, CurrentMemoryContext, false);
