@@ -89,6 +89,17 @@ bool CollectRelationsWalker(Node* node, void* context) {
     return WalkExpression(node, CollectRelationsWalker, context);
 }
 
+/// Without the NOTIFY that a rule may add: the planner knows no utility command.
+List* WithPlans(List* rewritten) {
+    ListCell* cell = nullptr;
+    foreach (cell, rewritten) {
+        if (lfirst_node(Query, cell)->commandType == CMD_UTILITY) {
+            rewritten = foreach_delete_current(rewritten, cell);
+        }
+    }
+    return rewritten;
+}
+
 }  // namespace
 
 bool LockRelations(const PlainStatement* statement) {
@@ -134,7 +145,7 @@ PlainStatement* AnalyseStatement(const char* text, const ParameterTypes& known) 
                         errmsg("this kind of statement has no plan"),
                         errhint("give a SELECT, INSERT, UPDATE, DELETE or MERGE, without INTO")));
     }
-    statement->queries = QueryRewrite(query);
+    statement->queries = WithPlans(QueryRewrite(query));
     ListCell* cell = nullptr;
     foreach (cell, statement->queries) {
         auto* rewritten = lfirst_node(Query, cell);

@@ -9,8 +9,11 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 }
 
 namespace upkeep::pg {
@@ -57,7 +60,31 @@ bool IsHarmless(Oid function) {
                        [name](const char* known) { return std::strcmp(name, known) == 0; });
 }
 
+/// A function that `function` calls itself: one of those behind an aggregate, which says of itself
+/// that it is immutable whatever they do. InvalidOid: none with effects.
+Oid EffectBehind(Oid function) {
+    HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) {
+        return InvalidOid;
+    }
+    const auto* aggregate = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
+    Oid found = InvalidOid;
+    for (const Oid part : {aggregate->aggtransfn, aggregate->aggfinalfn, aggregate->aggcombinefn,
+                           aggregate->aggserialfn, aggregate->aggdeserialfn, aggregate->aggmtransfn,
+                           aggregate->aggminvtransfn, aggregate->aggmfinalfn}) {
+        if (OidIsValid(part) && func_volatile(part) == PROVOLATILE_VOLATILE && !IsHarmless(part)) {
+            found = part;
+        }
+    }
+    ReleaseSysCache(tuple);
+    return found;
+}
+
 bool HasEffects(Oid function, void* found) {
+    if (const Oid behind = EffectBehind(function); OidIsValid(behind)) {
+        *static_cast<Oid*>(found) = behind;
+        return true;
+    }
     if (func_volatile(function) != PROVOLATILE_VOLATILE || IsHarmless(function)) {
         return false;
     }
@@ -69,6 +96,20 @@ void Refuse(const char* what) {
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", what),
              errhint("leave run out: the plan alone is made without running the statement")));
+}
+
+bool RefuseWalker(Node* node, void* context);
+
+/// A domain's CHECK constraints are run where a value is cast to it, but stand nowhere in the
+/// query.
+void RefuseInChecksOf(Oid domain) {
+    auto* constraints = static_cast<DomainConstraintRef*>(palloc0(sizeof(DomainConstraintRef)));
+    InitDomainConstraintRef(domain, constraints, CurrentMemoryContext, false);
+    ListCell* cell = nullptr;
+    foreach (cell, constraints->constraints) {
+        auto* constraint = static_cast<DomainConstraintState*>(lfirst(cell));
+        RefuseWalker(reinterpret_cast<Node*>(constraint->check_expr), nullptr);
+    }
 }
 
 bool RefuseWalker(Node* node, void* context) {
@@ -91,6 +132,9 @@ bool RefuseWalker(Node* node, void* context) {
             psprintf("the statement is not run: function %s is volatile and may have effects of "
                      "its own",
                      get_func_name(function)));
+    }
+    if (IsA(node, CoerceToDomain)) {
+        RefuseInChecksOf(reinterpret_cast<CoerceToDomain*>(node)->resulttype);
     }
     return WalkExpression(node, RefuseWalker, context);
 }

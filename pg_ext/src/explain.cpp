@@ -24,6 +24,7 @@ namespace upkeep::pg {
 namespace {
 
 volatile sig_atomic_t limit_struck = 0;
+bool is_running = false;  // a statement, under the limit
 
 /// In a signal handler: as a cancel of the statement, which the executor looks for everywhere.
 void Strike() {
@@ -43,11 +44,15 @@ class TimeLimit {
                 *id = RegisterTimeout(USER_TIMEOUT, Strike);
             }
             limit_struck = 0;
+            is_running = true;
             enable_timeout_after(*id, milliseconds);
         });
         id_ = registered;
     }
-    ~TimeLimit() { disable_timeout(id_, false); }
+    ~TimeLimit() {
+        disable_timeout(id_, false);
+        is_running = false;
+    }
     TimeLimit(const TimeLimit&) = delete;
     TimeLimit& operator=(const TimeLimit&) = delete;
 
@@ -125,6 +130,10 @@ class PgRunner : public advisor::Runner {
         if (IsInParallelMode()) {
             return Error(Code::kUnsupported, "a statement cannot be run from a parallel plan",
                          "call explain_statement in a statement of its own");
+        }
+        if (is_running) {  // by a function that is called stable; the limit is there once
+            return Error(Code::kUnsupported, "a statement that is run cannot run another",
+                         "call explain_statement for each of them by itself");
         }
         const std::string text(statement);
         const TimeLimit limit(advisor::kRunLimitMs);

@@ -24,6 +24,7 @@ struct Actions {
     std::set<std::pair<std::string, std::string>> written_below;  // by triggers
     NewIndex index;
     bool makes_index = false;
+    bool connects = false;  // a virtual table for the first time: its declaration looks like writes
 };
 
 std::string TextOf(const char* text) {
@@ -57,6 +58,7 @@ int Authorize(void* data, int action, const char* first, const char* second, con
             NoteWrite(actions, &Actions::inserts, first, schema, trigger);
             return SQLITE_OK;
         case SQLITE_UPDATE:
+            actions->connects = actions->connects || TextOf(first) == "sqlite_master";
             NoteWrite(actions, &Actions::updates, first, schema, trigger);
             return SQLITE_OK;
         case SQLITE_DELETE:
@@ -151,6 +153,13 @@ Result<bool> IsBlank(sqlite3* db, std::string_view text) {
     return true;
 }
 
+Result<Stmt> PrepareWatched(sqlite3* db, std::string_view text, Actions* actions) {
+    sqlite3_set_authorizer(db, Authorize, actions);
+    Result<Stmt> statement = Stmt::Prepare(db, text);
+    sqlite3_set_authorizer(db, nullptr, nullptr);
+    return statement;
+}
+
 /// Prepares the text's one statement under the authorizer.
 Result<Actions> Inspect(const Replica& replica, sqlite3* caller, std::string_view text,
                         std::string_view hint) {
@@ -161,9 +170,11 @@ Result<Actions> Inspect(const Replica& replica, sqlite3* caller, std::string_vie
         return Error(Code::kInvalidArgument, "statement contains a zero byte", std::string(hint));
     }
     Actions actions;
-    sqlite3_set_authorizer(replica.db(), Authorize, &actions);
-    Result<Stmt> statement = Stmt::Prepare(replica.db(), text);
-    sqlite3_set_authorizer(replica.db(), nullptr, nullptr);
+    Result<Stmt> statement = PrepareWatched(replica.db(), text, &actions);
+    if (actions.connects) {
+        actions = {};
+        statement = PrepareWatched(replica.db(), text, &actions);
+    }
     const bool was_denied = !statement.ok() && statement.error().code() == Code::kPermissionDenied;
     if (was_denied && actions.is_other) {
         return Error(Code::kInvalidArgument, "this kind of statement has no plan",

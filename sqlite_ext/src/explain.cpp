@@ -49,14 +49,25 @@ int Look(void* data) noexcept {
 struct Permit {
     std::map<std::string, bool> functions;  // lower-case name -> may be called
     std::string refused;                    // what was not permitted
+    bool is_connecting = false;             // virtual tables declare themselves
 };
+
+/// PRAGMAs that tell and change nothing: table-valued functions and full-text search ask by them.
+bool IsTellingPragma(const char* name) {
+    constexpr const char* kTelling[] = {
+        "collation_list", "compile_options", "data_version", "database_list", "foreign_key_list",
+        "function_list",  "index_info",      "index_list",   "index_xinfo",   "module_list",
+        "pragma_list",    "table_info",      "table_list",   "table_xinfo"};
+    const std::string lower = Lower(name == nullptr ? "" : name);
+    return std::find(std::begin(kTelling), std::end(kTelling), lower) != std::end(kTelling);
+}
 
 bool IsPermitted(const Permit& permit, const char* function) {
     const auto known = permit.functions.find(Lower(function == nullptr ? "" : function));
     return known == permit.functions.end() || known->second;
 }
 
-int Authorize(void* data, int action, const char*, const char* second, const char*,
+int Authorize(void* data, int action, const char* first, const char* second, const char*,
               const char*) noexcept {
     auto* permit = static_cast<Permit*>(data);
     switch (action) {
@@ -70,6 +81,16 @@ int Authorize(void* data, int action, const char*, const char* second, const cha
             }
             permit->refused = std::string("function ") + second;
             return SQLITE_DENY;
+        case SQLITE_PRAGMA:
+            if (IsTellingPragma(first)) {
+                return SQLITE_OK;
+            }
+            permit->refused = std::string("PRAGMA ") + first;
+            return SQLITE_DENY;
+        case SQLITE_INSERT:
+        case SQLITE_UPDATE:
+        case SQLITE_DELETE:
+            return permit->is_connecting ? SQLITE_OK : SQLITE_DENY;
         default:
             return SQLITE_DENY;
     }
@@ -96,6 +117,21 @@ std::map<std::string, bool> ReadFunctions(sqlite3* db) {
         place->second = place->second && may_run;
     }
     return functions;
+}
+
+/// Are all kinds of virtual tables here SQLite's own? One of somebody else's may do anything.
+bool HasOwnModulesOnly(sqlite3* db) {
+    constexpr std::string_view kOwn[] = {"bytecode", "dbstat", "fts",     "geopoly", "json_",
+                                         "pragma_",  "rtree",  "sqlite_", "tables_", "upkeep_"};
+    Stmt rows(db, "SELECT name FROM pragma_module_list");
+    while (rows.Step()) {
+        const std::string name = Lower(rows.Text(0));
+        if (std::none_of(std::begin(kOwn), std::end(kOwn),
+                         [&name](std::string_view own) { return name.rfind(own, 0) == 0; })) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /// Databases of the caller that are files, `main` first.
@@ -151,7 +187,9 @@ Error Refusal(const Error& error, const Permit& permit) {
         }
     }
     if (error.code() == Code::kPermissionDenied) {
-        return {Code::kInvalidArgument, "a statement that may write is planned, never run",
+        return {Code::kInvalidArgument,
+                "the statement is not run: it may write, or use virtual tables that are not "
+                "SQLite's own",
                 kLeaveRunOut};
     }
     return error;
@@ -172,12 +210,18 @@ class SqliteRunner : public advisor::Runner {
         const PrivateConnection own = OpenReadOnly(db_);
         Permit permit;
         permit.functions = ReadFunctions(own.get());
+        // A virtual table declares itself when it is first met, which looks like writing.
+        permit.is_connecting = HasOwnModulesOnly(own.get());
         sqlite3_set_authorizer(own.get(), Authorize, &permit);
         Watch watch{port_, NowMs() + advisor::kRunLimitMs};
         sqlite3_progress_handler(own.get(), kStepsBetweenLooks, Look, &watch);
         advisor::Ran ran;
-        const double start = NowMs();
         Result<Stmt> prepared = Stmt::Prepare(own.get(), statement);
+        permit.is_connecting = false;
+        const double start = NowMs();
+        if (prepared.ok()) {
+            prepared = Stmt::Prepare(own.get(), statement);
+        }
         ran.planning_ms = NowMs() - start;
         if (!prepared.ok()) {
             return Refusal(prepared.error(), permit);
@@ -192,11 +236,12 @@ class SqliteRunner : public advisor::Runner {
             return Error(Code::kInvalidArgument, "a statement that writes is planned, never run",
                          kLeaveRunOut);
         }
-        return Execute(&prepared.value(), watch, std::move(ran));
+        return Execute(&prepared.value(), watch, permit, std::move(ran));
     }
 
   private:
-    static Result<advisor::Ran> Execute(Stmt* stmt, const Watch& watch, advisor::Ran ran) {
+    static Result<advisor::Ran> Execute(Stmt* stmt, const Watch& watch, const Permit& permit,
+                                        advisor::Ran ran) {
         double returned = 0;
         const double start = NowMs();
         try {
@@ -210,7 +255,7 @@ class SqliteRunner : public advisor::Runner {
                                  std::to_string(advisor::kRunLimitMs / 1000) + " s",
                              "leave run out, or explain a smaller range of rows");
             }
-            return error;
+            return Refusal(error, permit);
         }
         ran.execution_ms = NowMs() - start;
         ran.returned_rows = returned;

@@ -110,6 +110,43 @@ class Explain(Asks):
         self.assertEqual(self.value("SELECT count(*) FROM t"), 100000)
         self.assertEqual(self.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0)
 
+    def test_effects_behind_aggregates_and_domains_are_refused(self):
+        self.rows("""
+            CREATE FUNCTION add_note(int, int) RETURNS int LANGUAGE sql AS 'SELECT public.note()';
+            CREATE FUNCTION end_note(int) RETURNS int LANGUAGE sql AS 'SELECT public.note()';
+            CREATE AGGREGATE notes (int) (SFUNC = add_note, STYPE = int, INITCOND = '0');
+            CREATE AGGREGATE ends (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0', FINALFUNC = end_note);
+            CREATE AGGREGATE adds (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+            CREATE FUNCTION noted(int) RETURNS bool LANGUAGE sql AS 'SELECT public.note() > 0';
+            CREATE DOMAIN noted_int AS int CHECK (noted(VALUE));
+            CREATE DOMAIN even AS int CHECK (VALUE % 2 = 0)""")
+        for statement in ("SELECT notes(a) FROM small", "SELECT notes(a) OVER () FROM small", "SELECT ends(a) FROM small",
+                          "SELECT a::noted_int FROM small"):
+            self.refuses("22023", "volatile and may have effects", "SELECT * FROM upkeep.explain_statement(%s, true)",
+                         statement)
+        self.explain("SELECT adds(a), count(*), array_agg(a), (2 * min(id))::even FROM small", True)
+
+    def test_a_run_inside_a_run_is_refused(self):
+        self.rows("CREATE FUNCTION inner_run() RETURNS text LANGUAGE sql STABLE AS $$"
+                  "SELECT findings::text FROM upkeep.explain_statement('SELECT pg_sleep(0)', true) $$")
+        error = self.refusal("SELECT * FROM upkeep.explain_statement('SELECT inner_run()', true)")
+        self.assertIn("cannot run another", error.diag.message_primary)
+        self.explain("SELECT 1", True)
+
+    def test_rules(self):
+        self.rows("""
+            CREATE TABLE ruled (a int);
+            CREATE RULE nothing AS ON DELETE TO ruled DO INSTEAD NOTHING;
+            CREATE RULE notices AS ON UPDATE TO ruled DO INSTEAD NOTIFY ruled;
+            CREATE RULE also AS ON INSERT TO ruled DO ALSO NOTIFY ruled""")
+        for statement in ("DELETE FROM ruled", "UPDATE ruled SET a = 1"):
+            self.assertEqual(self.explain(statement)[0], [])
+            self.refuses("22023", "writes", "SELECT * FROM upkeep.explain_statement(%s, true)", statement)
+        self.assertEqual(self.explain("INSERT INTO ruled VALUES (1)")[0]["Plan"]["Node Type"], "ModifyTable")
+        for statement in ("UPDATE ruled SET a = 1", "INSERT INTO ruled VALUES (1)"):
+            self.rows("SELECT * FROM upkeep.what_if(%s, ARRAY['CREATE INDEX ON small (a)'])", statement)
+            self.rows("SELECT * FROM upkeep.advise_indexes(ARRAY[%s])", statement)
+
     def test_bad_input(self):
         for run in ("false", "true"):
             for statement, wanted in (("SELECT 1; DROP TABLE t", "2 statements"), ("", "empty"), ("-- x", "no statement"),

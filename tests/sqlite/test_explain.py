@@ -132,6 +132,26 @@ class Explain(host.Asks, unittest.TestCase):
         self.assertEqual(self.value("SELECT count(*) FROM t"), 20000)
         self.assertEqual(self.value("SELECT count(*) FROM small"), 20)
 
+    def test_virtual_tables(self):
+        self.db.executescript("CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALUES ('one'), ('two');"
+                              "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1); INSERT INTO boxes VALUES (1, 2, 3)")
+        for statement in ("SELECT * FROM json_each('[1, 2]')", "SELECT id FROM t WHERE a IN (SELECT value FROM json_each('[1]'))",
+                          "SELECT name FROM pragma_table_info('t')", "SELECT count(*) FROM dbstat",
+                          "SELECT name FROM pragma_index_list('t')"):
+            self.assertIsNone(self.explain(statement)[2])
+            self.assertGreater(self.explain(statement, 1)[2], 0, statement)
+        for statement in ("SELECT * FROM words WHERE words MATCH 'one'", "SELECT * FROM boxes WHERE x0 > 1"):
+            try:
+                self.assertGreater(self.explain(statement, 1)[2], 0, statement)
+            except sqlite3.Error as error:
+                self.assertIn("cannot be copied for planning", str(error))
+        self.refuses("PRAGMA optimize may have effects", "SELECT * FROM upkeep_explain_statement(?, 1)",
+                     "SELECT * FROM pragma_optimize")
+        for statement in ("INSERT INTO small SELECT value, 1 FROM json_each('[97]')", "DELETE FROM words"):
+            self.refuses("", "SELECT * FROM upkeep_explain_statement(?, 1)", statement)
+        self.assertEqual(self.value("SELECT count(*) FROM small"), 20)
+        self.assertEqual(self.value("SELECT count(*) FROM words"), 2)
+
     def test_bad_input(self):
         for run in (0, 1):
             for statement, wanted in (("SELECT 1; DROP TABLE t", "several statements"), ("", "empty"), ("-- x", "no statement"),
