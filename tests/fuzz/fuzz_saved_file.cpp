@@ -15,8 +15,12 @@ namespace {
 
 using namespace upkeep::capture;  // NOLINT: one file, one target
 
-constexpr StoreLimits kLimits = {
-    .statements = 8, .text_bytes = 2048, .slow_statements = 1, .endpoints = 2, .counters = 2};
+constexpr StoreLimits kLimits = {.statements = 8,
+                                 .text_bytes = 2048,
+                                 .slow_statements = 1,
+                                 .endpoints = 2,
+                                 .counters = 2,
+                                 .findings = 3};
 
 class Block {
   public:
@@ -54,6 +58,9 @@ void ReadAll(Store& store) {
     }
     store.slow().Read();
     store.counters().Snapshots();
+    if (store.findings().Snapshots().size() > kLimits.findings) {
+        std::abort();
+    }
 }
 
 void SaveAgain(Store& store, Block& other) {
@@ -64,7 +71,8 @@ void SaveAgain(Store& store, Block& other) {
     }
     Store again = other.Fresh();
     if (!Load(again, file, file.size()).problem.empty() ||
-        again.statements().Snapshots().size() != store.statements().Snapshots().size()) {
+        again.statements().Snapshots().size() != store.statements().Snapshots().size() ||
+        again.findings().Snapshots().size() != store.findings().Snapshots().size()) {
         std::abort();
     }
 }
@@ -73,7 +81,7 @@ void SaveAgain(Store& store, Block& other) {
 std::string Framed(std::string_view input) {
     std::string file = SavedHeader();
     while (input.size() > 3) {
-        const auto kind = static_cast<SavedKind>(static_cast<uint8_t>(input[0]) % 9);
+        const auto kind = static_cast<SavedKind>(static_cast<uint8_t>(input[0]) % 10);
         const size_t length = static_cast<uint8_t>(input[1]) | static_cast<uint8_t>(input[2]) << 8;
         input.remove_prefix(3);
         file += SectionOf(kind, input.substr(0, length));

@@ -14,6 +14,9 @@ COUNTED = ("fingerprint, database_name, user_name, endpoint, operation, tables, 
 SLOW = ("captured_at, duration_ms, pid, database_name, user_name, application_name, client_addr, endpoint, fingerprint,"
         " query, rows, error_code, wait_event, hit_blocks, read_blocks")
 
+FINDINGS = ("parent_query, child_query, kind, total_repeats, occurrences, max_repeats, total_ms, suggestion, endpoint,"
+            " parent_fingerprint, child_fingerprint, last_seen_at")
+
 
 class Saved(Asks):
     @classmethod
@@ -62,6 +65,17 @@ class Saved(Asks):
             except Exception:
                 pass
 
+    def repeated_reads(self):
+        """One list, and a read for each of its rows."""
+        with connect(self.database).cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS lines(id int PRIMARY KEY, order_id int, note text);"
+                           "INSERT INTO lines SELECT i, i, 'l' FROM generate_series(1, 100) i ON CONFLICT DO NOTHING")
+            cursor.execute("SET upkeep.endpoint = 'GET /repeated'")
+            cursor.execute("BEGIN; SELECT id FROM orders ORDER BY id LIMIT 20")
+            for (order,) in cursor.fetchall():
+                cursor.execute("SELECT note FROM lines WHERE order_id = %s", (order,))
+            cursor.execute("COMMIT")
+
     def statements(self):
         """All but errors without a statement: a restart that ends a session is one."""
         return self.rows(f"SELECT {COUNTED} FROM upkeep.statements WHERE query <> '<not executed>'"
@@ -102,6 +116,37 @@ class Saved(Asks):
         self.assertTrue(available)
         self.assertRegex(reason, r"\d+ statements saved at ")
         self.assertFalse(self.server.saved.exists(), "removed, so that a crash does not bring it back")
+
+    def test_findings_come_back_and_go_on(self):
+        findings = (f"SELECT {FINDINGS} FROM upkeep.n_plus_one WHERE database_name = current_database()"
+                    " ORDER BY child_fingerprint")
+        self.workload(1)
+        self.repeated_reads()
+        before = self.rows(findings)
+        self.assertEqual([(row[2], row[3], row[4], row[5], row[8]) for row in before],
+                         [("n_plus_one", 20, 1, 20, "GET /repeated")])
+        self.assertIn("FROM orders", before[0][0])
+        self.assertIn("FROM lines", before[0][1])
+        self.restart()
+        self.assertEqual(self.rows(findings), before)
+        self.repeated_reads()
+        self.assertEqual([row[3:6] for row in self.rows(findings)], [(40, 2, 20)])
+
+    def test_the_plan_of_a_cancelled_statement_comes_back(self):
+        self.workload(1)
+        plan = "SELECT plan FROM upkeep.slow_statements WHERE error_code = '57014'"
+        with connect(self.database).cursor() as cursor:
+            cursor.execute("SET statement_timeout = 200")
+            try:
+                cursor.execute("SELECT id, pg_sleep(10) FROM orders")
+            except Exception:
+                pass
+        before = self.rows(plan)
+        self.assertEqual((before[0][0]["Unfinished"], before[0][0]["Plan"]["Relation Name"]), (True, "orders"))
+        self.restart()
+        self.assertEqual(self.rows(plan), before)
+        self.rows("DROP TABLE orders CASCADE")
+        self.assertIn("<dropped: ", self.rows(plan)[0][0]["Plan"]["Relation Name"])
 
     def test_counting_goes_on_where_it_was(self):
         self.workload(3)
@@ -178,6 +223,23 @@ class Saved(Asks):
         self.server.start()
         self.reconnect()
         self.assertIn(b"relname", content)
+        self.assertNotIn(b"hunter", content)
+
+    def test_no_sample_reaches_the_file(self):
+        self.workload(1)
+        self.rows("CREATE TABLE IF NOT EXISTS papers(name text); INSERT INTO papers SELECT 'p' || i"
+                  " FROM generate_series(1, 20000) i; ANALYZE papers")
+        with connect(self.database).cursor() as cursor:
+            for _ in range(3):
+                cursor.execute("SELECT count(*) FROM papers WHERE name = 'hunter5secret'")
+        self.assertTrue(self.rows("SELECT * FROM upkeep.advise_indexes() WHERE table_name = 'papers'"),
+                        "planned with its sample")
+        self.db.close()
+        self.server.stop()
+        content = self.server.saved.read_bytes()
+        self.server.start()
+        self.reconnect()
+        self.assertIn(b"FROM papers", content)
         self.assertNotIn(b"hunter", content)
 
     def test_the_file_is_the_servers_own(self):

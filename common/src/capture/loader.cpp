@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMostEndpoints = 65536;  // a file with more of them is none of ours
 constexpr uint64_t kOperations = static_cast<uint64_t>(Operation::kOther) + 1;
+constexpr uint64_t kFindingKinds = static_cast<uint64_t>(FindingKind::kRepeatedRead) + 1;
 
 /// A time that may be shown.
 int64_t UnpackTime(Unpacker& in) {
@@ -82,6 +83,21 @@ bool UnpackSlow(Unpacker& in, SlowStatement& slow) {
     return in.ok();
 }
 
+bool UnpackFinding(Unpacker& in, FindingSnapshot& finding) {
+    finding.key.parent = in.Signed();
+    finding.key.child = in.Signed();
+    finding.key.database = in.Word();
+    finding.key.user = in.Word();
+    finding.key.endpoint = in.Word();
+    finding.key.kind = static_cast<FindingKind>(in.Below(kFindingKinds));
+    for (uint64_t* count : {&finding.totals.occurrences, &finding.totals.total_repeats,
+                            &finding.totals.max_repeats, &finding.totals.total_ns}) {
+        *count = in.Number();
+    }
+    finding.totals.last_seen_us = UnpackTime(in);
+    return in.ok();
+}
+
 uint64_t OctavesOf(const StatementSnapshot& statement) {
     uint64_t octaves = 0;
     uint32_t last = UINT32_MAX;
@@ -105,7 +121,8 @@ Loader::Loader(Store& store)
       records_left_(store.limits().statements),
       pages_left_(store.limits().pages()),
       texts_left_(store.limits().texts()),
-      chunks_left_(store.limits().chunks()) {}
+      chunks_left_(store.limits().chunks()),
+      findings_left_(store.limits().findings) {}
 
 void Loader::Feed(std::string_view bytes) {
     // At most a section is kept: what is complete is taken before more is added.
@@ -191,6 +208,8 @@ bool Loader::Apply(SavedKind kind, std::string_view items) {
             return LoadTexts(in);
         case SavedKind::kSlow:
             return LoadSlow(in);
+        case SavedKind::kFindings:
+            return LoadFindings(in);
         case SavedKind::kEnd:
             return LoadEnd(in);
     }
@@ -324,6 +343,26 @@ bool Loader::LoadSlow(Unpacker& in) {
         store_.slow().Add(statement);
     }
     items_ += slow.size();
+    return true;
+}
+
+bool Loader::LoadFindings(Unpacker& in) {
+    std::vector<FindingSnapshot> findings;
+    while (!in.AtEnd()) {
+        if (!UnpackFinding(in, findings.emplace_back())) {
+            return false;
+        }
+    }
+    for (FindingSnapshot& finding : findings) {
+        if (findings_left_ == 0) {
+            ++result_.left_out;
+            continue;
+        }
+        --findings_left_;
+        finding.key.endpoint = EndpointOf(finding.key.endpoint);
+        store_.findings().Add(finding.key, finding.totals);
+    }
+    items_ += findings.size();
     return true;
 }
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
+#include <algorithm>
+#include <unordered_set>
+
 #include "packed.h"
 #include "saved_format.h"
 #include "upkeep/capture/histogram_bytes.h"
 #include "upkeep/capture/plan_json.h"
 #include "upkeep/capture/saved_file.h"
+#include "upkeep/capture/unfinished_plan.h"
 
 namespace upkeep::capture {
 
@@ -52,9 +56,11 @@ void PackCounter(Packer& out, const CounterSnapshot& counter) {
     }
 }
 
-/// The plan without literals, also where capture_parameters kept them in memory.
+/// The plan without literals, also where capture_parameters kept them in memory. A packed plan has
+/// none: it is words of ours and numbers.
 std::string PlanForFile(const std::string& plan) {
-    return plan.starts_with("{\"not_kept\"") ? plan : CompactPlan(plan, false);
+    const bool is_plain = IsUnfinished(plan) || plan.starts_with("{\"not_kept\"");
+    return is_plain ? plan : CompactPlan(plan, false);
 }
 
 void PackSlow(Packer& out, const SlowStatement& slow) {
@@ -77,13 +83,32 @@ void PackSlow(Packer& out, const SlowStatement& slow) {
     out.Text(PlanForFile(slow.plan));
 }
 
+void PackFinding(Packer& out, const FindingSnapshot& finding) {
+    out.Signed(finding.key.parent);
+    out.Signed(finding.key.child);
+    out.Number(finding.key.database);
+    out.Number(finding.key.user);
+    out.Number(finding.key.endpoint);
+    out.Number(static_cast<uint32_t>(finding.key.kind));
+    out.Number(finding.totals.occurrences);
+    out.Number(finding.totals.total_repeats);
+    out.Number(finding.totals.max_repeats);
+    out.Number(finding.totals.total_ns);
+    out.Signed(finding.totals.last_seen_us);
+}
+
 }  // namespace
 
 Saver::Saver(Store& store, int64_t now_us)
     : store_(store),
       now_us_(now_us),
       records_(store.statements().ByWork()),
-      counters_(store.counters().Snapshots()) {
+      counters_(store.counters().Snapshots()),
+      findings_(store.findings().Snapshots()) {
+    std::sort(findings_.begin(), findings_.end(), [](const auto& left, const auto& right) {
+        return left.totals.total_repeats > right.totals.total_repeats;
+    });
+    texts_ = TextOwners();
     slow_until_ = store.slow().Tickets();
     slow_from_ = slow_until_ - std::min<uint64_t>(slow_until_, store.slow().capacity());
     FindEndpoints();
@@ -104,7 +129,7 @@ std::string Saver::Next() {
         {SavedKind::kTimes, &Saver::Times},       {SavedKind::kEndpoints, &Saver::Endpoints},
         {SavedKind::kCounters, &Saver::Counters}, {SavedKind::kStatements, &Saver::Statements},
         {SavedKind::kTexts, &Saver::Texts},       {SavedKind::kSlow, &Saver::SlowOnes},
-        {SavedKind::kEnd, &Saver::End},
+        {SavedKind::kFindings, &Saver::Findings}, {SavedKind::kEnd, &Saver::End},
     };
     while (static_cast<size_t>(step_) <= std::size(kParts)) {
         const Part& part = kParts[step_ - 1];
@@ -146,6 +171,9 @@ void Saver::FindEndpoints() {
             note(slow->fields.endpoint);
         }
     }
+    for (const FindingSnapshot& finding : findings_) {
+        note(finding.key.endpoint);
+    }
 }
 
 std::string Saver::Endpoints() {
@@ -178,27 +206,42 @@ std::string Saver::Statements() {
     return out.bytes();
 }
 
+/// Statements of other endpoints and levels share a text, and a finding's parent may be no
+/// statement that is counted (the query of a cursor).
+std::vector<StatementKey> Saver::TextOwners() {
+    std::vector<StatementKey> owners;
+    std::unordered_set<uint64_t> known;
+    const auto note = [&](int64_t fingerprint, uint32_t database, uint32_t user) {
+        const StatementKey owner{.fingerprint = fingerprint, .database = database, .user = user};
+        if (known.insert(HashOf(owner)).second) {
+            owners.push_back(owner);
+        }
+    };
+    for (const uint32_t record : records_) {
+        if (const auto key = store_.statements().KeyAt(record)) {
+            note(key->fingerprint, key->database, key->user);
+        }
+    }
+    for (const FindingSnapshot& finding : findings_) {
+        note(finding.key.parent, finding.key.database, finding.key.user);
+        note(finding.key.child, finding.key.database, finding.key.user);
+    }
+    return owners;
+}
+
 std::string Saver::Texts() {
     Packer out;
-    for (; at_ < records_.size() && !IsFull(out); ++at_) {
-        const auto found = store_.statements().KeyAt(records_[at_]);
-        if (!found) {
+    for (; at_ < texts_.size() && !IsFull(out); ++at_) {
+        const StatementKey& owner = texts_[at_];
+        const auto text = store_.texts().Read(owner.database, owner.fingerprint, owner.user);
+        if (!text) {
             continue;
         }
-        const StatementKey key = *found;
-        // Statements of other endpoints and levels share the text.
-        const StatementKey owner{
-            .fingerprint = key.fingerprint, .database = key.database, .user = key.user};
-        if (!texts_.insert(HashOf(owner)).second) {
-            continue;
-        }
-        if (const auto text = store_.texts().Read(key.database, key.fingerprint, key.user)) {
-            out.Signed(key.fingerprint);
-            out.Number(key.database);
-            out.Number(key.user);
-            out.Text(*text);
-            ++items_;
-        }
+        out.Signed(owner.fingerprint);
+        out.Number(owner.database);
+        out.Number(owner.user);
+        out.Text(*text);
+        ++items_;
     }
     return out.bytes();
 }
@@ -210,6 +253,15 @@ std::string Saver::SlowOnes() {
             PackSlow(out, *slow);
             ++items_;
         }
+    }
+    return out.bytes();
+}
+
+std::string Saver::Findings() {
+    Packer out;
+    for (; at_ < findings_.size() && !IsFull(out); ++at_) {
+        PackFinding(out, findings_[at_]);
+        ++items_;
     }
     return out.bytes();
 }

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "unit/capture/store_block.h"
+#include "upkeep/capture/unfinished_plan.h"
 
 namespace upkeep::capture {
 namespace {
@@ -81,6 +82,8 @@ void Fill(Store& store, int64_t statements) {
     EXPECT_TRUE(store.Record(cache, KeyOf(2), failed));
     store.slow().Add(SlowOne(1));
     store.slow().Add(SlowOne(2));
+    store.findings().Add({.parent = 1, .child = 2, .database = 5, .user = 10},
+                         {.occurrences = 1, .total_repeats = 20, .max_repeats = 20});
 }
 
 TEST(SavedFileTest, AllComesBack) {
@@ -169,6 +172,96 @@ TEST(SavedFileTest, SlowStatementsComeBackWithoutLiterals) {
     EXPECT_EQ(slow[0].query, "select ?");
     EXPECT_EQ(slow[0].parameters, "");
     EXPECT_NE(slow[0].plan.find("Seq Scan"), std::string::npos);
+}
+
+FindingSnapshot FindingOne(int64_t number, uint32_t endpoint) {
+    const auto repeats = static_cast<uint64_t>(10 * number);
+    return {{.parent = number,
+             .child = number + 100,
+             .database = 5,
+             .user = 10,
+             .endpoint = endpoint,
+             .kind = FindingKind::kRepeatedRead},
+            {.occurrences = 3,
+             .total_repeats = repeats,
+             .max_repeats = 7,
+             .total_ns = 9000,
+             .last_seen_us = 500 + number}};
+}
+
+TEST(SavedFileTest, FindingsComeBackWithTheirTexts) {
+    StoreBlock store(SmallLimits(10));
+    store->endpoints().IdOf("GET /first");
+    const FindingSnapshot saved = FindingOne(1, store->endpoints().IdOf("GET /orders"));
+    store->findings().Add(saved.key, saved.totals);
+    // the query of a cursor, which is no counted statement
+    store->texts().Keep(5, 1, "select id from orders", 10);
+    store->texts().Keep(5, 101, "select * from lines where id = ?", 10);
+    StoreBlock later(SmallLimits(10));
+    const LoadResult result = Load(*later, Saved(*store));
+    EXPECT_EQ(result.problem, "");
+    EXPECT_EQ(result.left_out, 0U);
+    const std::vector<FindingSnapshot> all = later->findings().Snapshots();
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(later->endpoints().NameOf(all[0].key.endpoint), "GET /orders");
+    EXPECT_EQ(all[0].key.parent, 1);
+    EXPECT_EQ(all[0].key.child, 101);
+    EXPECT_EQ(all[0].key.database, 5U);
+    EXPECT_EQ(all[0].key.user, 10U);
+    EXPECT_EQ(all[0].key.kind, FindingKind::kRepeatedRead);
+    EXPECT_EQ(all[0].totals.occurrences, 3U);
+    EXPECT_EQ(all[0].totals.total_repeats, 10U);
+    EXPECT_EQ(all[0].totals.max_repeats, 7U);
+    EXPECT_EQ(all[0].totals.total_ns, 9000U);
+    EXPECT_EQ(all[0].totals.last_seen_us, 501);
+    EXPECT_EQ(later->texts().Read(5, 1, 10), "select id from orders");
+    EXPECT_EQ(later->texts().Read(5, 101, 10), "select * from lines where id = ?");
+}
+
+TEST(SavedFileTest, ASmallerStoreKeepsTheFindingsOfMostRepeats) {
+    StoreLimits limits = SmallLimits(10);
+    limits.findings = 50;
+    StoreBlock store(limits);
+    for (int64_t number = 1; number <= 40; ++number) {
+        const FindingSnapshot one = FindingOne(number, EndpointNames::kNone);
+        store->findings().Add(one.key, one.totals);
+    }
+    limits.findings = 4;
+    StoreBlock later(limits);
+    const LoadResult result = Load(*later, Saved(*store));
+    EXPECT_EQ(result.problem, "");
+    EXPECT_EQ(result.left_out, 36U);
+    std::vector<int64_t> parents;
+    for (const FindingSnapshot& finding : later->findings().Snapshots()) {
+        parents.push_back(finding.key.parent);
+    }
+    std::sort(parents.begin(), parents.end());
+    EXPECT_EQ(parents, (std::vector<int64_t>{37, 38, 39, 40}));
+}
+
+TEST(SavedFileTest, PlansOfUnfinishedStatementsComeBackAsTheyAre) {
+    StoreBlock store(SmallLimits(10));
+    SlowStatement failed = SlowOne(1);
+    const UnfinishedNode node{
+        .relation = 1259, .type = "Seq Scan", .planned_rows = 12, .is_counted = true, .rows = 5};
+    failed.plan = PackUnfinished({&node, 1}, 2);
+    store->slow().Add(failed);
+    StoreBlock later(SmallLimits(10));
+    EXPECT_EQ(Load(*later, Saved(*store)).problem, "");
+    ASSERT_EQ(later->slow().Read().size(), 1U);
+    EXPECT_EQ(later->slow().Read()[0].plan, failed.plan);
+    EXPECT_NE(UnfinishedJson(later->slow().Read()[0].plan, [](uint32_t) { return "pg_class"; })
+                  .find("pg_class"),
+              std::string::npos);
+}
+
+TEST(SavedFileTest, SamplesAreNotInIt) {
+    StoreLimits limits = SmallLimits(10);
+    StoreBlock store(limits);
+    Fill(*store, 2);
+    store->samples().Keep(5, 1, 10, "select 'hidden sample'");
+    EXPECT_NE(store->samples().Read(5, 1, 10), std::nullopt);
+    EXPECT_EQ(Saved(*store).find("hidden"), std::string::npos);
 }
 
 TEST(SavedFileTest, LongTextsComeBackAsTheyWere) {

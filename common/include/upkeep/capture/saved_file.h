@@ -3,14 +3,15 @@
 //   magic, version | section … section
 //   section = kind, bytes, CRC-32C of all of it (12 bytes) | items
 //   kinds, in this order: times, endpoints, counters, statements (most work first), texts,
-//                         slow statements (oldest first), end (what was written, to be compared)
+//                         slow statements (oldest first), findings (most repeats first), end (what
+//                         was written, to be compared)
 //
 // Nothing here does I/O: Saver makes the next bytes, Loader takes them in any pieces. Both hold one
 // section at a time (at most kMostSectionBytes), Saver also a word or two per statement. A section
 // is loaded as a whole or not at all, and after the first damaged one nothing is. Sections of a
 // kind that this version does not know are passed over.
 //
-// Not in it: bound parameters and the literals of plans, whatever capture_parameters says; counts
+// Not in it: bound parameters, samples and the literals of plans, whatever is set; counts
 // of what went wrong (StoreStatus), which belong to one life of the server.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
@@ -18,7 +19,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "upkeep/capture/store.h"
@@ -35,6 +35,7 @@ enum class SavedKind : uint32_t {
     kStatements,
     kTexts,
     kSlow,
+    kFindings,
     kEnd,
 };
 
@@ -60,7 +61,9 @@ class Saver {
     std::string Counters();
     std::string Statements();
     std::string Texts();
+    std::vector<StatementKey> TextOwners();
     std::string SlowOnes();
+    std::string Findings();
     std::string End();
 
     Store& store_;
@@ -73,13 +76,14 @@ class Saver {
     std::vector<uint32_t> records_;    // statements, most work first
     std::vector<uint32_t> endpoints_;  // those in use
     std::vector<CounterSnapshot> counters_;
-    std::unordered_set<uint64_t> texts_;  // hashes of those written
+    std::vector<FindingSnapshot> findings_;  // most repeats first
+    std::vector<StatementKey> texts_;        // whose texts are written, each once
 };
 
 /// What became of a file.
 struct LoadResult {
     uint64_t statements = 0;
-    uint64_t left_out = 0;  // statements and texts for which this store is too small
+    uint64_t left_out = 0;  // statements, texts and findings for which this store is too small
     int64_t saved_us = 0;   // since 1970 UTC; 0: not told
     bool is_other_version = false;
     std::string problem;  // empty: all of it was read; else where and what
@@ -108,6 +112,7 @@ class Loader {
     bool LoadStatements(Unpacker& in);
     bool LoadTexts(Unpacker& in);
     bool LoadSlow(Unpacker& in);
+    bool LoadFindings(Unpacker& in);
     bool LoadEnd(Unpacker& in);
     uint32_t EndpointOf(uint32_t saved) const;
     void RestoreStatement(StatementSnapshot& snapshot);
@@ -122,6 +127,7 @@ class Loader {
     uint64_t pages_left_;
     uint64_t texts_left_;
     uint64_t chunks_left_;
+    uint64_t findings_left_;
     std::unordered_map<uint32_t, uint32_t> endpoints_;  // saved id -> id here
     LoadResult result_;
 };
