@@ -65,7 +65,7 @@ class Memory(Asks):
         off, on = (run.kb for run in runs)
         print(f"{STATEMENTS} statements, {DISTINCT} distinct: {off} kB with capture off, {on} kB with capture on")
         self.assertLessEqual(on - off, LIMIT_KB)
-        self.assertGreater(self.value("SELECT count(*) FROM upkeep.statements WHERE query ~ 'FROM wide'"),
+        self.assertGreater(self.value("SELECT count(*) FROM upkeep.statements WHERE tables = '{wide}'"),
                            min(4000, DISTINCT // 2))
         counted = self.value("""SELECT sum(value) FROM upkeep.metric_samples WHERE name ~ 'statements_total'
                                 AND labels ->> 'table' = 'wide'""")
