@@ -20,8 +20,9 @@ namespace upkeep::pg {
 namespace {
 
 constexpr const char* kGiveOne =
-    "give statements: advise_indexes(ARRAY['SELECT ...']), or put pg_stat_statements into "
-    "shared_preload_libraries, restart, and CREATE EXTENSION pg_stat_statements";
+    "give statements: advise_indexes(ARRAY['SELECT ...']), or have them captured: add upkeep to "
+    "shared_preload_libraries (keep what is there) and restart the server; where "
+    "pg_stat_statements is preloaded already: CREATE EXTENSION pg_stat_statements";
 constexpr int kMostStatements = 1000;
 
 /// Texts, times and roles of the top statements by total time. Only text that can be planned and

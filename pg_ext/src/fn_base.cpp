@@ -65,10 +65,11 @@ UPKEEP_ROWS(capabilities) {
         upkeep::pg::IsStoreShared() ? "upkeep captures the statements of this server itself"
         : upkeep::pg::SharedStore() != nullptr ? "upkeep captures the statements of this session"
         : facts.has_statement_source           ? "pg_stat_statements is installed in this database"
-                                     : "pg_stat_statements is not installed in this database";
+                                     : "neither upkeep nor pg_stat_statements captures statements";
     if (!facts.has_statement_source) {
         facts.statement_source_advice =
-            "CREATE EXTENSION pg_stat_statements (it has to be in shared_preload_libraries)";
+            "add upkeep to shared_preload_libraries (keep what is there) and restart the server; "
+            "where pg_stat_statements is preloaded already: CREATE EXTENSION pg_stat_statements";
     }
     upkeep::pg::FindPersistence(&facts);
     facts.is_read_only = upkeep::pg::CallHost([] { return RecoveryInProgress(); });

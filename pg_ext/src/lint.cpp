@@ -15,6 +15,7 @@
 #include "upkeep/capture/lint.h"
 
 extern "C" {
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "nodes/bitmapset.h"
 #include "parser/parse_type.h"
@@ -51,6 +52,16 @@ Oid TypeNamed(const char* name) {
     return type;
 }
 
+/// Are there relations, and are they all those that initdb made?
+bool IsOfCatalogOnly(const List* relations) {
+    for (int i = 0; i < list_length(relations); ++i) {
+        if (relations->elements[i].oid_value >= FirstNormalObjectId) {
+            return false;
+        }
+    }
+    return relations != NIL;
+}
+
 Analysed Analyse(const char* text, const PlainNotes* notes) {
     Bitmapset* wildcards = nullptr;
     auto* types = static_cast<Oid*>(palloc0(sizeof(Oid) * (kMostParameters + 1)));
@@ -64,7 +75,8 @@ Analysed Analyse(const char* text, const PlainNotes* notes) {
         }
     }
     const PlainStatement* statement = AnalyseStatement(text, {types, count});
-    if (statement->queries == NIL) {  // a rule leaves nothing of it
+    // A rule leaves nothing of it, or a tool asked the catalog and nobody can write it otherwise.
+    if (statement->queries == NIL || IsOfCatalogOnly(statement->relations)) {
         return {};
     }
     return {WalkForLint(linitial_node(Query, statement->queries), wildcards), statement->relations};

@@ -66,6 +66,15 @@ class Lint(Asks):
         self.assertGreaterEqual(len(known), 1)
         self.assertEqual([row for row in self.lint() if row[0] == code], [])
 
+    def test_what_tools_ask_the_catalog(self):
+        """Nobody can write the statements of pg_dump and \\d otherwise."""
+        asked = ("SELECT * FROM pg_proc", "SELECT oid FROM pg_proc WHERE upper(proname) = 'X'",
+                 "SELECT * FROM information_schema.columns c JOIN pg_class r ON r.relname = c.table_name")
+        self.run_some(*asked)
+        self.assertEqual(self.lint(), [])
+        self.run_some("SELECT * FROM pg_proc p JOIN small s ON s.id = p.pronargs")
+        self.assertIn("select_star", [row[0] for row in self.lint()])
+
     def test_large_offset(self):
         found = self.all_have("large_offset", "SELECT note FROM orders ORDER BY created_at LIMIT 20 OFFSET 15000",
                               "SELECT id FROM orders ORDER BY note LIMIT 5 OFFSET 100",

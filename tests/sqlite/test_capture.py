@@ -282,6 +282,14 @@ class TimesTest(Captures):
         self.assertEqual(self.value("SELECT slow_calls FROM upkeep_statements WHERE fingerprint = ?", fingerprint), 1)
         self.assertLess(abs(self.value("SELECT julianday(?) - julianday('now')", at)), 1 / 1440)
 
+    def test_the_whole_error_code_is_kept(self):
+        self.set("slow_threshold", "0")
+        self.db.execute("INSERT INTO t VALUES(1, 1, 'x')")
+        with self.assertRaises(sqlite3.IntegrityError):
+            self.db.execute("INSERT INTO t VALUES(1, 1, 'x')")
+        self.assertEqual(self.rows("SELECT error_code FROM upkeep_slow_statements WHERE error_code IS NOT NULL"),
+                         [("SQLITE_CONSTRAINT",)])
+
     def test_plans_and_values_of_slow_statements(self):
         self.set("slow_threshold", "0")
         self.rows("SELECT * FROM t WHERE v = 'seekrit'")

@@ -141,6 +141,8 @@ class TableFinder {
             expects_ = true;
         } else if (expects_ && (word == "or" || word == "only" || last_ == "or")) {
             // update or ignore t; from only t
+        } else if (expects_ && last_ == "update" && (word == "on" || word == "of")) {
+            expects_ = word == "on";  // create trigger … after update on t
         } else if (expects_ && IsName(word) && word != "select" && word != "values" &&
                    word != "lateral" && word != "set" && word != "with") {
             name_ = Unquoted(word);

@@ -41,6 +41,8 @@ TEST(StatementKindTest, NamesTheTablesInOrderOfMention) {
               "inner_one\nouter_one");
     EXPECT_EQ(Tables("insert into t (a, b) select x, y from s"), "t\ns");
     EXPECT_EQ(Tables("insert or ignore into t values (1, 2)"), "t");
+    EXPECT_EQ(Tables("create trigger r after update on t begin delete from u; end"), "t\nu");
+    EXPECT_EQ(Tables("create trigger r before update of a on t begin delete from u; end"), "u");
     EXPECT_EQ(Tables("update or replace t set a = 1, b = 2 from u where u.i = t.i"), "t\nu");
     EXPECT_EQ(Tables("insert into t values (1) on conflict do update set a = 1"), "t");
     EXPECT_EQ(Tables("delete from \"Odd Name\" where [a b] in (select i from `q`)"), "Odd Name\nq");

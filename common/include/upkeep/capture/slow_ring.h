@@ -44,7 +44,7 @@ struct SlowRecord {
     uint64_t words[sizeof(SlowFields) / 8] = {};
     SharedText<64> application_name;
     SharedText<48> client_addr;
-    SharedText<8> error_code;
+    SharedText<24> error_code;  // SQLITE_CONSTRAINT
     SharedText<64> wait_event;
     SharedText<1024> query;
     SharedText<768> parameters;
