@@ -40,6 +40,25 @@ def step_n_plus_one(demo):
         FROM {up}n_plus_one ORDER BY last_seen_at DESC LIMIT 1;""", lines=6)
 
 
+def step_lint(demo):
+    """Statements that are slow by the way they are written, and how to write them"""
+    for written in ("SELECT id FROM execution_logs WHERE lower(level) = 'error' LIMIT 10;",
+                    "SELECT id FROM execution_logs WHERE message LIKE '%timeout%' LIMIT 10;"):
+        show.sql(written)
+        demo.host.query(written)
+    show.say()
+    demo.ask("""\
+        SELECT code, suggestion FROM {up}lint_statements()
+        WHERE code IN ('function_on_column', 'leading_wildcard') ORDER BY code LIMIT 2;""", lines=6)
+
+
+def step_explain(demo):
+    """One statement's plan, and what to notice in it (it is planned, not run)"""
+    demo.ask("""\
+        SELECT findings FROM {up}explain_statement(
+            'SELECT * FROM execution_logs WHERE level = ''ERROR'' ORDER BY created_at DESC LIMIT 20');""", lines=6)
+
+
 def step_other_process(demo):
     """What this process captured, seen from the shell in another one"""
     if demo.host.save_sql:

@@ -31,6 +31,10 @@ class DemoTest(host.Asks):
 
     def test_the_steps_show_what_they_say(self):
         self.assertIn("FROM upkeep.statements", self.output.step("What is slow"))
+        written = self.output.step("the way they are written")
+        self.assertRegex(written, r"\n  function_on_column +CREATE INDEX ")
+        self.assertRegex(written, r"\n  leading_wildcard +\w")
+        self.assertIn("whole_table_scan", self.output.step("what to notice"))
         self.assertRegex(self.output.step("another one"), r"\n +3 \| +\d")
         self.assertRegex(self.output.step("Is it true"), r"s an hour before, .* faster")
         self.assertRegex(self.output.step("only cost"), r"(duplicate|redundant_prefix) +made_by_hand")
