@@ -1,5 +1,6 @@
-// Sixteen threads open, run, read, fork nothing and close, on shared and on own connections, while
-// a thread of the module writes state files: for ThreadSanitizer, and for the sums.
+// Sixteen threads open, run, read and close, on shared and on own connections, while a thread of
+// the module writes state files: for ThreadSanitizer, and for the sums. After that the same with
+// resets, which leave nothing to add up.
 //   threads_test MODULE [SECONDS]; ends with `N passed, N failed`
 // SPDX-License-Identifier: PostgreSQL
 #include <sqlite3.h>
@@ -53,10 +54,14 @@ int64_t Number(sqlite3* db, const char* sql) {
     return number;
 }
 
-void Work(const std::string& path, sqlite3* shared, int number,
-          std::chrono::steady_clock::time_point end) {
+struct Phase {
+    std::chrono::steady_clock::time_point end;
+    bool resets = false;
+};
+
+void Work(const std::string& path, sqlite3* shared, int number, const Phase& phase) {
     const std::string read = "SELECT * FROM upkeep_";
-    for (int round = 0; std::chrono::steady_clock::now() < end; ++round) {
+    for (int round = 0; std::chrono::steady_clock::now() < phase.end; ++round) {
         sqlite3* db = Open(path);
         for (int i = 0; i < 20; ++i) {
             Run(db, "SELECT v FROM t WHERE id = " + std::to_string(i));
@@ -89,12 +94,25 @@ void Work(const std::string& path, sqlite3* shared, int number,
                 Run(shared, read + "slow_statements", true);
                 break;
             default:
-                Run(shared, read + "capabilities", true);
+                Run(shared,
+                    phase.resets ? "SELECT upkeep_reset_statements()" : read + "capabilities",
+                    true);
                 break;
         }
         if (sqlite3_close(db) != SQLITE_OK) {
             Fail("close", db);
         }
+    }
+}
+
+void RunThreads(const std::string& path, sqlite3* shared, std::chrono::seconds time, bool resets) {
+    const Phase phase{std::chrono::steady_clock::now() + time, resets};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+        threads.emplace_back(Work, path, shared, i, phase);
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
     }
 }
 
@@ -121,21 +139,17 @@ int main(int argc, char** argv) {
     Run(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v)");
     Run(db, "SELECT upkeep_capture(1)");
     Run(db, "SELECT upkeep_set('flush_interval', 5)");
-    const auto end =
-        std::chrono::steady_clock::now() + std::chrono::seconds(argc > 2 ? atoi(argv[2]) : 5);
-    std::vector<std::thread> threads;
-    for (int i = 0; i < kThreads; ++i) {
-        threads.emplace_back(Work, path, db, i, end);
-    }
-    for (std::thread& thread : threads) {
-        thread.join();
-    }
+    const auto half = std::chrono::seconds((argc > 2 ? atoi(argv[2]) : 6) / 2);
+    RunThreads(path, db, half, /*resets=*/false);
     Run(db, "SELECT upkeep_set('flush_interval', 0)");
     const int64_t counted =
         Number(db, "SELECT sum(calls) FROM upkeep_statements WHERE query LIKE 'select v%'");
     if (counted != selects) {
         Fail("counted " + std::to_string(counted) + " of " + std::to_string(selects), nullptr);
     }
+    Run(db, "SELECT upkeep_set('flush_interval', 5)");
+    RunThreads(path, db, half, /*resets=*/true);
+    Run(db, "SELECT upkeep_set('flush_interval', 0)");
     sqlite3_close(db);
     const std::string remove = std::string("rm -r ") + folder;
     if (system(remove.c_str()) != 0) {
