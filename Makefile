@@ -9,7 +9,7 @@ CMAKE_FLAGS ?=
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
 	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost \
-	bench-collapse bench-memory clean
+	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -107,6 +107,13 @@ bench-collapse: pg ## many distinct statements, three servers side by side (a mi
 bench-memory: pg ## 10 million statements through a backend: does it grow? (half an hour)
 	@UPKEEP_MEMORY_STATEMENTS=$${UPKEEP_MEMORY_STATEMENTS:-10000000} UPKEEP_SHOW_LOG=1 bash tests/pg/with_cluster.sh \
 		-c shared_preload_libraries=upkeep_preload -c autovacuum=off /usr/bin/python3 -B tests/pg/test_memory.py
+
+bench-memory-sqlite: sqlite ## 10 million statements, a million distinct, through SQLite: does it grow? (minutes)
+	@UPKEEP_BUILD=$(BUILD) UPKEEP_MEMORY_STATEMENTS=$${UPKEEP_MEMORY_STATEMENTS:-10000000} \
+		UPKEEP_MEMORY_DISTINCT=$${UPKEEP_MEMORY_DISTINCT:-1000000} /usr/bin/python3 -B tests/sqlite/test_capture_memory.py
+
+bench-close-sqlite: sqlite ## what the save at close costs an application with SQLite
+	@/usr/bin/python3 -B bench/sqlite/close.py $(BUILD)/upkeep.so && /usr/bin/python3 -B bench/sqlite/close.py $(BUILD)/upkeep.so 50 5000
 
 clean:           ## removes what was built
 	rm -rf build build-asan build-tsan build-fuzz build-bench; $(PG) clean

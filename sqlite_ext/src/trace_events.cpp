@@ -213,8 +213,9 @@ bool CountInBatch(Tracer& tracer, TracedStatement& entry, const Ended& ended) {
     return true;
 }
 
-std::string NormalizedText(sqlite3_stmt* stmt) {
-    return capture::NormalizeWithNotes(sqlite3_sql(stmt), capture::SqlDialect::kSqlite);
+std::string NormalizedText(sqlite3_stmt* stmt, const TracedStatement& entry) {
+    return capture::NormalizeWithNotes(sqlite3_sql(stmt), capture::SqlDialect::kSqlite,
+                                       entry.strings);
 }
 
 /// Goes on with the held-back execution if this event is its own.
@@ -299,12 +300,12 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
                                  !ended.execution.is_slow &&
                                  entry.seen.steps - entry.before.steps <= kStepsOfAFalseStart;
     if (may_start_again) {
-        tracer.pending = {stmt, ended, NormalizedText(stmt)};
+        tracer.pending = {stmt, ended, NormalizedText(stmt, entry)};
         return;
     }
     bool is_new = false;
     if (!CountInBatch(tracer, entry, ended)) {
-        is_new = Count(tracer, ended, [&] { return NormalizedText(stmt); });
+        is_new = Count(tracer, ended, [&] { return NormalizedText(stmt, entry); });
     }
     const uint32_t resets = CaptureOf(tracer).sample_resets.load(std::memory_order_relaxed);
     if (tracer.sample_clock.IsDue(ended.execution.duration_ns) || is_new ||

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "connection_words.h"
 #include "upkeep/capture/endpoint_tag.h"
 #include "upkeep/capture/normalize.h"
 #include "upkeep/capture/statement_kind.h"
@@ -81,10 +82,12 @@ bool TextMark::IsLong(const char* text) const {
 TracedStatement Describe(sqlite3_stmt* stmt, std::string_view sql, std::string* normalized) {
     TracedStatement made;
     made.text = TextMark(sql);
-    *normalized = capture::NormalizeWithNotes(sql, capture::SqlDialect::kSqlite);
+    made.strings = StringsOf(stmt, sql);
+    *normalized = capture::NormalizeWithNotes(sql, capture::SqlDialect::kSqlite, made.strings);
     const bool has_notes = normalized->find("/*") != std::string::npos;
     made.fingerprint = capture::Fingerprint(
-        has_notes ? capture::Normalize(sql, capture::SqlDialect::kSqlite) : *normalized);
+        has_notes ? capture::Normalize(sql, capture::SqlDialect::kSqlite, made.strings)
+                  : *normalized);
     made.operation = capture::OperationOf(*normalized);
     made.kind = KindOf(*normalized);
     made.is_own = HasWord(*normalized, "upkeep_", /*as_prefix=*/true) ||

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "named_endpoint.h"
 #include "sqlite_api.h"
@@ -57,8 +58,9 @@ struct TracedStatement {
     Kind kind = Kind::kOther;
     bool is_own = false;  // names something of upkeep's: not captured
     bool has_columns = false;
-    std::string tables;          // as in StatementInfo, for a store that forgets the statement
-    NamedEndpoint endpoint;      // that its comments tell
+    std::string tables;             // as in StatementInfo, for a store that forgets the statement
+    std::vector<uint32_t> strings;  // words in double quotes that are literals
+    NamedEndpoint endpoint;         // that its comments tell
     uint32_t sample_resets = 0;  // Capture::sample_resets when it last left its values or was met
 
     // While it runs.

@@ -148,10 +148,15 @@ void CutKey(std::string* shape) {
 
 namespace {
 
-std::string Write(std::string_view sql, SqlDialect dialect, bool has_notes) {
+std::string Write(std::string_view sql, SqlDialect dialect, std::span<const uint32_t> strings,
+                  bool has_notes) {
     Tokenizer tokenizer(sql, dialect);
     Writer writer(has_notes);
     for (Token token = tokenizer.Next(); token.kind != Kind::kEnd; token = tokenizer.Next()) {
+        if (!strings.empty() && token.text.data() - sql.data() == strings.front()) {
+            token.kind = Kind::kLiteral;
+            strings = strings.subspan(1);
+        }
         writer.Add(token);
     }
     std::string shape = writer.Finish();
@@ -163,12 +168,13 @@ std::string Write(std::string_view sql, SqlDialect dialect, bool has_notes) {
 
 }  // namespace
 
-std::string Normalize(std::string_view sql, SqlDialect dialect) {
-    return Write(sql, dialect, false);
+std::string Normalize(std::string_view sql, SqlDialect dialect, std::span<const uint32_t> strings) {
+    return Write(sql, dialect, strings, false);
 }
 
-std::string NormalizeWithNotes(std::string_view sql, SqlDialect dialect) {
-    return Write(sql, dialect, true);
+std::string NormalizeWithNotes(std::string_view sql, SqlDialect dialect,
+                               std::span<const uint32_t> strings) {
+    return Write(sql, dialect, strings, true);
 }
 
 int64_t Fingerprint(std::string_view normalized) {

@@ -131,7 +131,8 @@ class TableFinder {
             return;
         }
         Flush();
-        if (word == "from" || word == "join" || word == "into" ||
+        if ((word == "from" && last_ != "distinct") ||  // a is distinct from b
+            word == "join" || word == "into" ||
             (word == "update" && last_ != "do" && last_ != "for")) {
             expects_ = true;
             if (word == "from") {
@@ -191,6 +192,9 @@ Operation OperationOf(std::string_view normalized) {
 }
 
 std::string TablesOf(std::string_view normalized) {
+    if (normalized.starts_with("vacuum ")) {
+        return {};  // INTO names a file
+    }
     TableFinder finder;
     Words words(normalized);
     // Names before `as (` in a WITH are no tables: w is one in `with w as (…)`, `, w(a, b) as (…)`.

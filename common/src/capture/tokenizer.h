@@ -65,7 +65,7 @@ inline bool BeginsWithWildcard(std::string_view before, const Token& literal) {
         return std::equal(before.begin(), before.end(), word.begin(), word.end(),
                           [](char l, char r) { return Lower(l) == r; });
     };
-    const size_t quote = literal.text.find('\'');
+    const size_t quote = literal.text.find_first_of("'\"");
     if (literal.kind != Kind::kLiteral || quote > 1 || quote + 1 >= literal.text.size()) {
         return false;
     }

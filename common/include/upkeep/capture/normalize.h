@@ -18,12 +18,15 @@ enum class SqlDialect : uint8_t { kPostgres, kSqlite };
 
 /// The shape of `sql`: literals and parameters as `?`, lists of them after IN as `(?)`, comments
 /// left out, unquoted words in lower case (ASCII), one canonical spacing, no final semicolon.
+/// `strings`: offsets of words in double quotes that are literals (quoted_words.h).
 /// Never longer than 2 x the input + 1. Note: linear time; any bytes are accepted.
-std::string Normalize(std::string_view sql, SqlDialect dialect);
+std::string Normalize(std::string_view sql, SqlDialect dialect,
+                      std::span<const uint32_t> strings = {});
 
 /// The same with what lint_statements cannot see any more once literals are gone: `/* %... */`
 /// behind a LIKE or GLOB pattern that begins with a wildcard. Normalize() of it is the shape again.
-std::string NormalizeWithNotes(std::string_view sql, SqlDialect dialect);
+std::string NormalizeWithNotes(std::string_view sql, SqlDialect dialect,
+                               std::span<const uint32_t> strings = {});
 
 /// What is to stand in a comment behind the constant or parameter at a byte offset: a type's name.
 struct TextNote {
