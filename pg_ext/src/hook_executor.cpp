@@ -62,6 +62,9 @@ void CountFailedQuery(const QueryDesc* query, const Place& place, Meter* meter) 
         }
         CloseMeter(meter);
     }
+    // Its text may have waited. Nothing of the server is called where no constants are given.
+    const SourcePlace source = PlaceOf(query);
+    KeepQueryText(fingerprint, source.source, source.location, source.length, nullptr, nullptr);
     CountFailure({.fingerprint = fingerprint,
                   .operation = OperationOf(query->operation),
                   .place = place,
@@ -122,7 +125,13 @@ constexpr int kNodeCounts = INSTRUMENT_TIMER | INSTRUMENT_BUFFERS;  // rows come
     if (TakeLookedUp(planned->queryId)) {
         return known->is_near;
     }
-    LookUp(known, planned->queryId, nesting == 0, EndpointOf(PlaceOf(query), nesting));
+    const SourcePlace place = PlaceOf(query);
+    const uint32_t endpoint = EndpointOf(place, nesting);
+    LookUp(known, planned->queryId, nesting == 0, endpoint);
+    if (known->at && !is_sample) {
+        MeetAgain(KeyFor(planned->queryId, nesting == 0, GetUserId(), endpoint), place.source,
+                  place.location, place.length);
+    }
     if (!known->at && RememberedTables(planned->queryId) == nullptr) {
         char tables[kTablesRoom];
         NamesOfTables(planned, tables);
@@ -257,8 +266,13 @@ void KeepSlowQuery(const StatementKey& key, const Execution& execution, const Sl
         NamesOfTables(planned, named);
         tables = named;
     }
-    KeepQueryText(planned->queryId, query->sourceText, planned->stmt_location, planned->stmt_len,
-                  nullptr, nullptr);
+    const SourcePlace place = PlaceOf(query);
+    if (!TextIsKept(planned->queryId, key.user) &&
+        (IsWorthKeeping(execution.duration_ns) ||
+         !MayWait(key, place.source, place.location, place.length))) {
+        KeepQueryText(planned->queryId, place.source, place.location, place.length, nullptr,
+                      nullptr);
+    }
     return CountNew(key, OperationOf(query->operation), tables, execution);
 }
 
@@ -289,7 +303,9 @@ void CountQuery(QueryDesc* query, const Usage& used, Oid user, uint64_t plan_ns)
     if (execution.is_slow) {
         KeepSlowQuery(key, execution, texts);
     }
-    if (IsSampleDue(execution.duration_ns) || !is_known) {
+    const bool is_wanted =
+        TakeWanted(planned->queryId) || (!is_known && (IsWorthKeeping(used.ns) || MaySampleNow()));
+    if (IsSampleDue(execution.duration_ns) || is_wanted) {
         TakeSample(query, key);
     }
 }

@@ -35,6 +35,16 @@ uint64_t NsSinceMessage() {
     return took > 0 ? static_cast<uint64_t>(took) * 1000 : 0;
 }
 
+/// Of the statement under way; while it is planned only the setting is known.
+uint32_t EndpointOfRunning() {
+    if (running_query == nullptr) {
+        return EndpointOfSetting();
+    }
+    const PlannedStmt* planned = running_query->plannedstmt;
+    return EndpointOf({running_query->sourceText, planned->stmt_location, planned->stmt_len},
+                      nesting - 1);
+}
+
 void CountLogged(const ErrorData* error) {
     if (error->elevel == FATAL && nesting > 0) {
         const Running now = running_query == nullptr ? running
@@ -46,7 +56,7 @@ void CountLogged(const ErrorData* error) {
                           .place = {0, GetOuterUserId()},
                           .ns = NsSinceMessage(),
                           .sqlstate = error->sqlerrcode,
-                          .endpoint = EndpointOfSetting()});
+                          .endpoint = EndpointOfRunning()});
         }
         return;
     }

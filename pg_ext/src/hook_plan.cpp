@@ -52,6 +52,50 @@ void KeepQueryText(uint64_t fingerprint, const char* source, int location, int l
 
 namespace {
 
+uint64_t wanted = 0;  // whose values are to be kept when it ends
+
+}  // namespace
+
+void MeetAgain(const capture::StatementKey& key, const char* source, int location, int length) {
+    const auto fingerprint = static_cast<uint64_t>(key.fingerprint);
+    KeepQueryText(fingerprint, source, location, length, nullptr, nullptr);
+    if (!MaySampleNow() && !HasSample(key)) {
+        wanted = fingerprint;
+    }
+}
+
+bool TakeWanted(uint64_t fingerprint) {
+    if (wanted != fingerprint) [[likely]] {
+        return false;
+    }
+    wanted = 0;
+    return true;
+}
+
+bool MayWait(const capture::StatementKey& key, const char* source, int location, int length) {
+    if (source == nullptr) {
+        return false;
+    }
+    const char* text = CleanQuerytext(source, &location, &length);
+    return MayTextWait(key, text, length);
+}
+
+namespace {
+
+/// As KeepQueryText, but a statement that nobody has counted may have to come again.
+void KeepParsedText(const ParseState* state, Query* query, const JumbleState* jumble) {
+    const char* source = state->p_sourcetext;
+    if (TextIsKept(query->queryId, GetUserId())) {
+        return;
+    }
+    const SourcePlace place = {source, query->stmt_location, query->stmt_len};
+    const capture::StatementKey key =
+        KeyFor(query->queryId, nesting == 0, GetUserId(), EndpointOf(place, nesting));
+    if (IsCounted(key) || !MayWait(key, source, place.location, place.length)) {
+        KeepQueryText(query->queryId, source, place.location, place.length, jumble, query);
+    }
+}
+
 // Each hook is two functions, so that capture off costs a test and a jump: what needs a stack frame
 // is in the other one.
 
@@ -60,8 +104,7 @@ namespace {
         previous_parse(state, query, jumble);
     }
     if (IsCaptured(nesting) && query->utilityStmt == nullptr && query->queryId != 0) {
-        KeepQueryText(query->queryId, state->p_sourcetext, query->stmt_location, query->stmt_len,
-                      jumble, query);
+        KeepParsedText(state, query, jumble);
     }
 }
 
@@ -75,8 +118,11 @@ void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
 
 /// A new statement: should it fail before it is first counted, its tables are known.
 [[gnu::noinline]] void MeetQuery(Query* parse, KnownStatement* known, const SourcePlace& place) {
-    LookUp(known, parse->queryId, nesting == 0, EndpointOf(place, nesting));
+    const uint32_t endpoint = EndpointOf(place, nesting);
+    LookUp(known, parse->queryId, nesting == 0, endpoint);
     if (known->at) {
+        MeetAgain(KeyFor(parse->queryId, nesting == 0, GetUserId(), endpoint), place.source,
+                  place.location, place.length);
         return;
     }
     NoteLookedUp(parse->queryId);
@@ -109,6 +155,7 @@ void Parsed(ParseState* state, Query* query, JumbleState* jumble) {
     PG_CATCH();
     {
         nesting = here.level;
+        KeepQueryText(fingerprint, text, place.location, place.length, nullptr, nullptr);
         CountFailure({.fingerprint = fingerprint,
                       .operation = operation,
                       .place = here,

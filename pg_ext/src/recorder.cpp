@@ -195,6 +195,33 @@ bool TextIsKept(uint64_t fingerprint, Oid user) noexcept {
                                         static_cast<int64_t>(fingerprint), user);
 }
 
+bool MayTextWait(const StatementKey& key, const char* text, int length) noexcept {
+    if (!SharedStore()->texts().IsFull() ||
+        std::string_view(text, static_cast<size_t>(length)).find("upkeep") !=
+            std::string_view::npos) {
+        return false;
+    }
+    last_text = {key.fingerprint, key.user, false};
+    return true;
+}
+
+bool IsCounted(const StatementKey& key) noexcept {
+    capture::StatementTable& statements = SharedStore()->statements();
+    const capture::SlotRef found = statements.FindStatement(BackendStatements(), key);
+    if (found) {
+        statements.Unpin(found);
+    }
+    return static_cast<bool>(found);
+}
+
+bool MaySampleNow() noexcept {
+    return !SharedStore()->samples().IsFull();
+}
+
+bool HasSample(const StatementKey& key) noexcept {
+    return SharedStore()->samples().Has(key.database, key.fingerprint, key.user);
+}
+
 void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept {
     Safely([&] {
         SharedStore()->Foresee(KeyFor(fingerprint, true, user, 0));

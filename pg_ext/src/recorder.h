@@ -44,6 +44,19 @@ void CountNotExecuted(const char* sqlstate, Oid user) noexcept;
 
 /// Texts are kept per user: `user` is who sent it, also where an error left another role in force.
 bool TextIsKept(uint64_t fingerprint, Oid user) noexcept;
+/// May the text of a statement that nobody knows wait until it runs again? Where many statements
+/// come once only, masking and keeping each text would cost more than all else, for texts that push
+/// each other out. False while there is room, and for what may be a call of ours.
+bool MayTextWait(const capture::StatementKey& key, const char* text, int length) noexcept;
+/// Does the store count it just now?
+bool IsCounted(const capture::StatementKey& key) noexcept;
+/// Took a statement so long that its text and its values are worth keeping at once?
+inline bool IsWorthKeeping(uint64_t ns) {
+    return ns >= 1000000;
+}
+/// Is there room for the values of one more statement, or are its own there?
+bool MaySampleNow() noexcept;
+bool HasSample(const capture::StatementKey& key) noexcept;
 void KeepText(uint64_t fingerprint, Oid user, const SourceText& text) noexcept;
 /// A text that is shown as it is (a statement that may hold a password: its tag only).
 void KeepPlainText(uint64_t fingerprint, Oid user, const char* text) noexcept;

@@ -195,6 +195,18 @@ bool AddTablesOf(Node* node, void* context) {
             AddRelation(*static_cast<TableNames*>(context)->out, entry->relid);
         }
     }
+    if (!query->hasSubLinks) {  // then no expression holds a query: its range table is enough
+        for (int i = 0; i < list_length(query->rtable); ++i) {
+            AddTablesOf(reinterpret_cast<Node*>(
+                            static_cast<RangeTblEntry*>(list_nth(query->rtable, i))->subquery),
+                        context);
+        }
+        for (int i = 0; i < list_length(query->cteList); ++i) {
+            AddTablesOf(static_cast<CommonTableExpr*>(list_nth(query->cteList, i))->ctequery,
+                        context);
+        }
+        return false;
+    }
     return WalkQuery(query, AddTablesOf, context, 0);
 }
 

@@ -17,6 +17,50 @@ bool HasQuote(std::string_view token) {
     return token.find('\'') != std::string_view::npos || token[0] == '$';
 }
 
+/// Bytes by which, in PostgreSQL, something begins that is not copied as it stands: strings, dollar
+/// quotes and parameters, comments; and quoted names, in which they mean nothing.
+constexpr std::array<bool, 256> kSpecial = [] {
+    std::array<bool, 256> special = {};
+    for (const unsigned char c : {'\'', '"', '$', '-', '/'}) {
+        special[c] = true;
+    }
+    return special;
+}();
+
+/// Where plain text ends that begins at `from`: at `to`, or before the first special thing.
+size_t PlainEnd(std::string_view sql, size_t from, size_t to) {
+    for (size_t i = from; i < to; ++i) {
+        if (!kSpecial[static_cast<unsigned char>(sql[i])]) {
+            continue;
+        }
+        const char c = sql[i];
+        const char after = i + 1 < sql.size() ? sql[i + 1] : '\0';
+        if (c == '"') {
+            const size_t close = sql.find('"', i + 1);
+            if (close >= to) {
+                return i;
+            }
+            i = close;
+        } else if (c == '\'' || c == '$' || (c == '-' && after == '-') ||
+                   (c == '/' && after == '*')) {
+            return i;
+        }
+    }
+    return to;
+}
+
+/// The last word before `end`; empty if something else stands there.
+std::string_view WordBefore(std::string_view sql, size_t begin, size_t end) {
+    while (end > begin && IsSpace(sql[end - 1])) {
+        --end;
+    }
+    size_t start = end;
+    while (start > begin && IsWordPart(sql[start - 1])) {
+        --start;
+    }
+    return sql.substr(start, end - start);
+}
+
 /// Copies a text, token by token, with constants replaced.
 class Masker {
   public:
@@ -40,6 +84,32 @@ class Masker {
         token_ = token;
         copied_ = start_ + token.text.size();
         return true;
+    }
+
+    /// Copies what stands before `to` as a whole, as far as nothing in it can be a constant or a
+    /// comment. `to` is the start of a token or the end.
+    void CopyRun(size_t to) {
+        if (to <= copied_ || copied_ < looked_to_) {
+            return;
+        }
+        const size_t special = PlainEnd(sql_, copied_, to);
+        size_t end = special;
+        // A token may have begun before: E'…', `a$b`, an operator before a comment.
+        while (end > copied_ && end < sql_.size() && !IsSpace(sql_[end - 1]) &&
+               sql_[end - 1] != ',' && sql_[end - 1] != '(') {
+            // over a quoted name as a whole: the white space in it separates nothing
+            end = sql_[end - 1] == '"' ? sql_.rfind('"', end - 2) : end - 1;
+        }
+        while (end > copied_ && IsSpace(sql_[end - 1])) {
+            --end;  // with a comment behind it, it becomes one space
+        }
+        looked_to_ = special;
+        if (end > copied_) {
+            token_ = {Kind::kWord, WordBefore(sql_, copied_, end)};
+            out_ += sql_.substr(copied_, end - copied_);
+            copied_ = end;
+            tokens_.SkipTo(end);
+        }
     }
 
     const Token& token() const { return token_; }
@@ -106,6 +176,7 @@ class Masker {
     std::string_view before_;  // the token before it
     size_t start_ = 0;
     size_t copied_ = 0;
+    size_t looked_to_ = 0;  // there is no use in trying a run before
 };
 
 }  // namespace
@@ -114,6 +185,23 @@ std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
                              const MaskOptions& options) {
     Masker masker(sql, options);
     size_t next = 0;
+    size_t next_note = 0;
+    const auto run_end = [&] {
+        const size_t constant =
+            next < offsets.size() ? static_cast<size_t>(std::max(offsets[next], 0)) : sql.size();
+        while (next_note < options.notes.size() &&
+               options.notes[next_note].offset < static_cast<int>(masker.end())) {
+            ++next_note;
+        }
+        const size_t note = next_note < options.notes.size()
+                                ? static_cast<size_t>(options.notes[next_note].offset)
+                                : sql.size();
+        return std::min({constant, note, sql.size()});
+    };
+    const bool has_runs = options.dialect == SqlDialect::kPostgres;
+    if (has_runs) {
+        masker.CopyRun(run_end());
+    }
     while (masker.Next()) {
         const Token& token = masker.token();
         bool is_constant = false;
@@ -145,6 +233,9 @@ std::string ReplaceConstants(std::string_view sql, std::span<const int> offsets,
                 break;
             }
         }
+        if (has_runs) {
+            masker.CopyRun(run_end());
+        }
     }
     return masker.Finish();
 }
@@ -166,6 +257,10 @@ std::string MaskLiterals(std::string_view sql, const MaskOptions& options) {
 std::optional<std::string> WithValues(std::string_view sql,
                                       std::span<const std::string_view> values,
                                       const MaskOptions& options) {
+    if (options.dialect == SqlDialect::kPostgres && sql.find('$') == std::string_view::npos &&
+        sql.find("--") == std::string_view::npos && sql.find("/*") == std::string_view::npos) {
+        return std::string(sql);  // nothing of it can be a parameter or a comment
+    }
     Masker masker(sql, options);
     while (masker.Next()) {
         const std::string_view token = masker.token().text;

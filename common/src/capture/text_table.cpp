@@ -162,6 +162,7 @@ uint32_t TextTable::MakeChain(std::string_view text) {
             return 0;
         }
         FetchNextChunk();
+        Bump(header_->chunks_used, 1);
         Put(chunks_[chunk].link, first);
         std::memcpy(chunks_[chunk].bytes, text.data() + from, end - from);
         first = chunk + 1;
@@ -182,11 +183,13 @@ void TextTable::FetchNextChunk() const {
 }
 
 void TextTable::FreeChain(uint32_t first) {
-    while (first != 0) {
+    uint64_t freed = 0;
+    for (; first != 0; ++freed) {
         const uint32_t chunk = first - 1;
         first = Get(chunks_[chunk].link);
         Chunks().Push(chunk);
     }
+    Bump(header_->chunks_used, uint64_t{0} - freed);
 }
 
 }  // namespace upkeep::capture

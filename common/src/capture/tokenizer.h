@@ -81,6 +81,10 @@ class Tokenizer {
     Tokenizer(std::string_view text, SqlDialect dialect, bool backslash = false)
         : text_(text), dialect_(dialect), backslash_(backslash) {}
 
+    size_t at() const { return at_; }
+    /// Goes on at `at`, where a token or white space begins.
+    void SkipTo(size_t at) { at_ = at; }
+
     Token Next() {
         SkipBlank();
         if (at_ >= text_.size()) {

@@ -44,6 +44,11 @@ class Samples {
     std::optional<std::string> Read(uint32_t database, int64_t fingerprint, uint32_t user) {
         return texts_.Read(database, fingerprint, user);
     }
+    /// Is there one? A use of it.
+    bool Has(uint32_t database, int64_t fingerprint, uint32_t user) {
+        return texts_.Touch(database, fingerprint, user);
+    }
+    bool IsFull() const { return texts_.IsFull(); }
     void Reset() { texts_.DoomAll(); }
 
   private:

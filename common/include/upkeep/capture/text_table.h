@@ -42,6 +42,7 @@ struct TextHeader {
     uint64_t bytes_used = 0;
     uint32_t chunk_count = 0;
     uint32_t reserved = 0;
+    uint64_t chunks_used = 0;
 };
 
 /// The caller's own memory of which texts are there; one per backend or connection, never shared.
@@ -78,6 +79,10 @@ class TextTable : public SlotMap<TextTable, TextRecord> {
 
     void Foresee(const StatementKey& key);
 
+    /// Would one more text push out another? True only for the moment.
+    bool IsFull() const {
+        return !HasFree() || Get(header_->chunks_used) * 16 >= uint64_t{header_->chunk_count} * 15;
+    }
     uint64_t NotKept() const { return Get(header_->not_kept); }
     uint64_t BytesUsed() const { return Get(header_->bytes_used); }
 
