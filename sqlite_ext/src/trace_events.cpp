@@ -51,8 +51,11 @@ uint32_t EndpointOf(Tracer& tracer, TracedStatement& entry) {
     if (!tracer.endpoint.empty()) {
         return tracer.endpoint.IdIn(names);
     }
-    if (const uint32_t setting = CaptureOf(tracer).EndpointOfSetting(); setting != names.kNone) {
-        return setting;
+    if (CaptureOf(tracer).config().endpoint.load(std::memory_order_relaxed) != names.kNone) {
+        const uint32_t setting = CaptureOf(tracer).EndpointOfSetting();
+        if (setting != names.kNone) {
+            return setting;
+        }
     }
     return entry.is_top_level ? entry.endpoint.IdIn(names) : tracer.client_endpoint;
 }
@@ -64,9 +67,7 @@ uint32_t Status(sqlite3_stmt* stmt, int counter) {
 StatementWork WorkOf(sqlite3_stmt* stmt, uint32_t runs) {
     return {.runs = runs,
             .scans = Status(stmt, SQLITE_STMTSTATUS_FULLSCAN_STEP),
-            .sorts = Status(stmt, SQLITE_STMTSTATUS_SORT),
-            .steps = Status(stmt, SQLITE_STMTSTATUS_VM_STEP),
-            .reprepares = Status(stmt, SQLITE_STMTSTATUS_REPREPARE)};
+            .sorts = Status(stmt, SQLITE_STMTSTATUS_SORT)};
 }
 
 /// A transaction that nobody began explicitly lasts as long as its statements are open.
@@ -149,7 +150,13 @@ void Begin(Tracer& tracer, sqlite3_stmt* stmt, const char* shown) {
         tracer.client_endpoint = EndpointOf(tracer, entry);
     }
     entry.ran_trigger = false;
-    entry.began_in_transaction = sqlite3_get_autocommit(tracer.db) == 0;
+    entry.began_in_transaction =
+        entry.kind != Kind::kOther && sqlite3_get_autocommit(tracer.db) == 0;
+    // Where the last execution had rows this one most likely has, and its steps matter to nobody.
+    entry.knows_steps = entry.rows == 0;
+    if (entry.knows_steps) {
+        entry.steps_before = Status(stmt, SQLITE_STMTSTATUS_VM_STEP);
+    }
     entry.rows = 0;
     entry.rows_told = 0;
     const uint32_t runs = Status(stmt, SQLITE_STMTSTATUS_RUN);
@@ -218,14 +225,14 @@ std::string NormalizedText(sqlite3_stmt* stmt, const TracedStatement& entry) {
                                        entry.strings);
 }
 
-/// Goes on with the held-back execution if this event is its own.
-void ResumePending(Tracer& tracer, sqlite3_stmt* stmt) {
+/// Goes on with the held-back execution if this event is its own: SQLite tells of no second begin.
+void ResumePending(Tracer& tracer, sqlite3_stmt* stmt, unsigned event) {
     if (tracer.pending.stmt == nullptr) {
         return;
     }
     TracedStatement* found = Find(tracer, stmt);
-    if (tracer.pending.stmt != stmt || found == nullptr ||
-        Status(stmt, SQLITE_STMTSTATUS_REPREPARE) == found->before.reprepares) {
+    if (event == SQLITE_TRACE_STMT || tracer.pending.stmt != stmt || found == nullptr ||
+        Status(stmt, SQLITE_STMTSTATUS_REPREPARE) == tracer.pending.reprepares) {
         CountPending(tracer);
         return;
     }
@@ -276,6 +283,14 @@ int64_t EndedUs(Tracer& tracer, uint64_t now_ns) {
     return static_cast<int64_t>(now_ns / 1000) + tracer.wall_ahead_us;
 }
 
+/// Did it end before it had done anything? `entry` had no rows.
+bool MayStartAgain(sqlite3_stmt* stmt, const TracedStatement& entry, const Ended& ended) {
+    return entry.kind != Kind::kBegin && entry.kind != Kind::kEnd && sqlite3_stmt_busy(stmt) == 0 &&
+           !ended.execution.is_slow &&
+           (!entry.knows_steps ||
+            Status(stmt, SQLITE_STMTSTATUS_VM_STEP) - entry.steps_before <= kStepsOfAFalseStart);
+}
+
 void End(Tracer& tracer, sqlite3_stmt* stmt) {
     const uint64_t now_ns = SteadyNs();
     TracedStatement* found = Find(tracer, stmt);
@@ -295,12 +310,9 @@ void End(Tracer& tracer, sqlite3_stmt* stmt) {
     if (ended.failure == nullptr && entry.is_top_level) {
         tracer.repeats.Note(CaptureOf(tracer), ended.key, stmt, entry, ended.execution);
     }
-    const bool may_start_again = entry.rows == 0 && entry.kind != Kind::kBegin &&
-                                 entry.kind != Kind::kEnd && sqlite3_stmt_busy(stmt) == 0 &&
-                                 !ended.execution.is_slow &&
-                                 entry.seen.steps - entry.before.steps <= kStepsOfAFalseStart;
-    if (may_start_again) {
-        tracer.pending = {stmt, ended, NormalizedText(stmt, entry)};
+    if (entry.rows == 0 && MayStartAgain(stmt, entry, ended)) {
+        tracer.pending = {stmt, Status(stmt, SQLITE_STMTSTATUS_REPREPARE), ended,
+                          NormalizedText(stmt, entry)};
         return;
     }
     bool is_new = false;
@@ -342,7 +354,7 @@ int OnEvent(unsigned event, void* own, void* subject, void* detail) noexcept {
         return 0;
     }
     const auto body = [&] {
-        ResumePending(tracer, stmt);
+        ResumePending(tracer, stmt, event);
         if (event == SQLITE_TRACE_STMT) {
             CaptureOf(tracer).Refresh();
             Begin(tracer, stmt, static_cast<const char*>(detail));

@@ -47,8 +47,6 @@ struct StatementWork {
     uint32_t runs = 0;
     uint32_t scans = 0;
     uint32_t sorts = 0;
-    uint32_t steps = 0;
-    uint32_t reprepares = 0;
 };
 
 struct TracedStatement {
@@ -68,7 +66,9 @@ struct TracedStatement {
     bool is_stored = false;  // an execution of it is in the store, as it was last seen
     bool is_top_level = true;
     bool ran_trigger = false;
-    bool began_in_transaction = false;
+    bool began_in_transaction = false;  // of those that are no kOther
+    bool knows_steps = false;
+    uint32_t steps_before = 0;
     uint64_t began_ns = 0;
     uint64_t rows = 0;
     uint64_t rows_told = 0;  // to the N+1 detector, while it is open

@@ -28,6 +28,7 @@ struct Ended {
 /// An execution that is counted unless the next event shows that it was a false start.
 struct Pending {
     sqlite3_stmt* stmt = nullptr;  // nullptr: none
+    uint32_t reprepares = 0;       // of the statement by then
     Ended ended;
     std::string normalized;
 };
