@@ -17,8 +17,10 @@ constexpr Column kStatements[] = {
     {"operation", Type::kText, "SELECT, INSERT, UPDATE, DELETE, MERGE, UTILITY, OTHER"},
     {"tables", Type::kTextArray, "tables it names, in order of mention"},
     {"query", Type::kText,
-     "its text without literals; <text not kept>: no room was left for it; <not executed>: errors "
-     "without a statement, a row per SQLSTATE: what did not parse or bind, unknown prepared names, "
+     "its text without literals; <text not kept>: no room was left for it, or it has run once "
+     "since "
+     "there is none; <not executed>: errors without a statement, a row per SQLSTATE: what did not "
+     "parse or bind, unknown prepared names, "
      "commits that failed, sessions ended while idle (PostgreSQL, where the log has ERROR)"},
     {"calls", Type::kBigint,
      "executions that ended well; SQLite: also failed ones that errors does not show"},
