@@ -30,9 +30,11 @@ bool Detector::WantsValues(const Finished& statement) const {
             continue;
         }
         for (uint32_t i = 0; i < kSources; ++i) {
-            const Pair& pair = child.pairs[i];
-            if (sources_[i].runs != 0 && (pair.since != 0 || pair.most > 1) &&
-                pair.runs < kRunsPerRow * sources_[i].rows) {
+            if (sources_[i].runs == 0) {
+                continue;
+            }
+            const Pair pair = PairOf(child, i);
+            if ((pair.since != 0 || pair.most > 1) && pair.runs < kRunsPerRow * sources_[i].rows) {
                 return true;
             }
         }
@@ -113,12 +115,24 @@ void Detector::DropStale(FindingPort& port) {
 /// The source's place is free; its children start anew with those that are left.
 void Detector::Forget(uint32_t source, FindingPort& port) {
     sources_[source] = {};
+    sources_[source].epoch = ++epochs_;
     for (Child& child : children_) {
         if (child.is_told && child.parent == source) {
             StartAnew(child, port);
         }
-        child.pairs[source] = {};
     }
+}
+
+Detector::Pair Detector::PairOf(const Child& child, uint32_t source) const {
+    Pair pair = child.pairs[source];
+    if (pair.epoch != sources_[source].epoch) {
+        pair = {.epoch = sources_[source].epoch};
+    }
+    if (pair.at_run != sources_[source].runs) {
+        pair.at_run = sources_[source].runs;
+        pair.since = 0;
+    }
+    return pair;
 }
 
 void Detector::Close(Child& child, FindingPort& port) {
@@ -194,6 +208,7 @@ void Detector::RunChild(const Finished& statement, std::optional<uint64_t> value
             continue;
         }
         Pair& pair = child.pairs[i];
+        pair = PairOf(child, i);
         ++pair.runs;
         ++pair.since;
         pair.most = std::max(pair.most, pair.since);
@@ -210,7 +225,7 @@ bool Detector::IsNested(int64_t fingerprint, bool is_part) const {
             continue;
         }
         for (uint32_t i = 0; i < kSources; ++i) {
-            const Pair& pair = child.pairs[i];
+            const Pair pair = PairOf(child, i);
             if (sources_[i].runs != 0 && (pair.most > 1 || (is_part && pair.since > 0))) {
                 return true;
             }
@@ -256,9 +271,6 @@ void Detector::RunSource(const Finished& statement, bool is_part, FindingPort& p
     if (is_known && !IsNested(statement.fingerprint, is_part)) {
         Forget(place, port);  // the next request, or page: what follows is another occurrence
     }
-    for (Child& child : children_) {
-        child.pairs[place].since = 0;
-    }
     is_active_ = true;
     source.fingerprint = statement.fingerprint;
     source.rows += statement.rows;
@@ -272,9 +284,12 @@ void Detector::RunSource(const Finished& statement, bool is_part, FindingPort& p
 /// How well this source explains the child's runs; 0: not at all, above 1: within its rows.
 double Detector::Fit(const Child& child, uint32_t source, uint32_t threshold) const {
     const Source& from = sources_[source];
-    const Pair& pair = child.pairs[source];
+    if (from.runs == 0) {
+        return 0;
+    }
+    const Pair pair = PairOf(child, source);
     const uint64_t runs = pair.runs;
-    if (from.runs == 0 || runs < threshold || runs > kRunsPerRow * from.rows ||
+    if (runs < threshold || runs > kRunsPerRow * from.rows ||
         (child.text.has_list && runs * 4 <= from.rows)) {
         return 0;
     }
@@ -335,7 +350,7 @@ void Detector::Judge(Child& child, const Finished& statement, uint32_t threshold
                         .total_ns = statement.duration_ns,
                         .last_seen_us = statement.ended_us};
     if (!is_same) {
-        const Pair& pair = child.pairs[best];
+        const Pair pair = PairOf(child, best);
         added.occurrences = 1;
         added.total_repeats = pair.runs;
         added.total_ns = pair.ns;

@@ -106,11 +106,14 @@ class Detector {
         uint64_t ran_at = 0;     // statement number of the last one
         uint64_t used_at = 0;    // … or of its last child
         uint32_t runs = 0;       // 0: the place is free
+        uint32_t epoch = 0;      // which of the place's sources it is
         bool is_open = false;    // its end is still to come
     };
-    /// A child's runs since a source was first met.
+    /// A child's runs since a source was first met. See PairOf.
     struct Pair {
         uint64_t ns = 0;
+        uint32_t epoch = 0;   // of the source; another one's: nothing of this is true any more
+        uint32_t at_run = 0;  // runs of the source that `since` is of; others: it is 0 by now
         uint32_t runs = 0;
         uint32_t since = 0;      // the source's last run
         uint32_t most = 0;       // of `since`
@@ -144,6 +147,9 @@ class Detector {
                   uint32_t threshold, FindingPort& port);
     void CompareValues(Child& child, std::optional<uint64_t> values, FindingPort& port);
     void RunSource(const Finished& statement, bool is_part, FindingPort& port);
+    /// What holds of the child and the source now. A source that begins or runs again so changes no
+    /// child: nearly none of them ever matters to it.
+    Pair PairOf(const Child& child, uint32_t source) const;
     bool IsNested(int64_t fingerprint, bool is_part) const;
     uint32_t SourceOf(int64_t fingerprint, FindingPort& port);
     void DropStale(FindingPort& port);
@@ -160,6 +166,7 @@ class Detector {
     uint64_t writes_ = 0;
     int64_t ended_us_ = 0;
     uint32_t endpoint_ = 0;
+    uint32_t epochs_ = 0;
     bool is_active_ = false;
 };
 static_assert(std::is_trivially_copyable_v<Detector>);
