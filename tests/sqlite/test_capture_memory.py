@@ -63,7 +63,7 @@ class Memory(unittest.TestCase):
         print(f"{executions} executions of {distinct} statements: block {told['block']} bytes, growth {told['growth']}, "
               f"{told['us']:.1f} us CPU each")
         self.assertGreaterEqual(told["calls"], 1)
-        self.assertLess(told["shown"], distinct)  # more than are kept
+        self.assertLess(told["shown"], distinct if host.UNDER_ASAN else distinct // 2)  # more than are kept
         if not host.UNDER_ASAN:  # its malloc tells nothing
             self.assertGreater(told["measure"], 3 << 20)
             self.assertGreater(told["block"], 1 << 20)

@@ -181,6 +181,7 @@ class NoTraceTest(host.Asks, unittest.TestCase):
             timer.join()
 
     def test_interrupt(self):
+        self.advise()  # the first call takes longer than those that are interrupted
         start = time.monotonic()
         self.advise()
         whole = time.monotonic() - start
@@ -192,7 +193,7 @@ class NoTraceTest(host.Asks, unittest.TestCase):
                 latencies.extend([] if latency is None else [latency])
 
         self.leaves_no_trace(interrupt_at_many_points)
-        self.assertGreaterEqual(len(latencies), 1 if host.UNDER_ASAN else 4)  # there the calls differ much
+        self.assertGreaterEqual(len(latencies), 4)
         print(f"measured: an interrupt is answered after {1000 * max(latencies):.1f} ms at most"
               f" ({len(latencies)} interrupts, whole call {1000 * whole:.0f} ms)")
         self.assertLess(max(latencies), 1)
