@@ -2,7 +2,7 @@
 #include "upkeep/capture/n_plus_one.h"
 
 #include <algorithm>
-#include <iterator>
+#include <bit>
 
 namespace upkeep::capture {
 
@@ -19,26 +19,30 @@ bool IsWrite(Operation operation) {
            operation == Operation::kDelete || operation == Operation::kMerge;
 }
 
+/// Calls `visit` with the number of each bit that is set, from the lowest.
+template <typename Visit>
+void ForEachBit(uint32_t bits, Visit visit) {
+    for (; bits != 0; bits &= bits - 1) {
+        visit(static_cast<uint32_t>(std::countr_zero(bits)));
+    }
+}
+
 }  // namespace
 
 bool Detector::WantsValues(const Finished& statement) const {
     if (!is_active_ || statement.operation != Operation::kSelect) {
         return false;
     }
-    for (const Child& child : children_) {
-        if (child.ran_at == 0 || child.fingerprint != statement.fingerprint) {
-            continue;
-        }
-        for (uint32_t i = 0; i < kSources; ++i) {
-            if (sources_[i].runs == 0) {
-                continue;
-            }
-            const Pair pair = PairOf(child, i);
-            if ((pair.since != 0 || pair.most > 1) && pair.runs < kRunsPerRow * sources_[i].rows) {
-                return true;
-            }
-        }
+    const uint32_t child = FindChild(statement.fingerprint);
+    if (child == kNone) {
         return false;
+    }
+    for (uint32_t left = live_; left != 0; left &= left - 1) {
+        const auto source = static_cast<uint32_t>(std::countr_zero(left));
+        const Pair pair = PairOf(child, source);
+        if ((pair.since != 0 || pair.most > 1) && pair.runs < kRunsPerRow * sources_[source].rows) {
+            return true;
+        }
     }
     return false;
 }
@@ -90,47 +94,70 @@ void Detector::EndScope(FindingPort& port) {
         return;
     }
     is_active_ = false;
-    for (Child& child : children_) {
-        if (child.ran_at != 0) {
-            Close(child, port);
-            child = {};
-        }
+    for (uint32_t i = 0; i < child_count_; ++i) {
+        Close(children_[i], port);
     }
-    for (Source& source : sources_) {
-        source = {};
-    }
+    child_count_ = 0;
+    live_ = 0;
+    empty_ = 0;
+    stale_at_ = UINT64_MAX;
     endpoint_ = 0;
 }
 
+uint64_t Detector::StaleAt(const Source& source) {
+    return source.ran_at + kStaleAtLeast + kStalePerRow * source.rows;
+}
+
 void Detector::DropStale(FindingPort& port) {
-    for (uint32_t i = 0; i < kSources; ++i) {
-        const Source& source = sources_[i];
-        if (source.runs != 0 &&
-            number_ - source.ran_at > kStaleAtLeast + kStalePerRow * source.rows) {
+    if (number_ <= stale_at_) {
+        return;
+    }
+    ForEachBit(live_, [&](uint32_t i) {
+        if (number_ > StaleAt(sources_[i])) {
             Forget(i, port);
         }
-    }
+    });
+    stale_at_ = UINT64_MAX;
+    ForEachBit(live_, [&](uint32_t i) { stale_at_ = std::min(stale_at_, StaleAt(sources_[i])); });
 }
 
 /// The source's place is free; its children start anew with those that are left.
 void Detector::Forget(uint32_t source, FindingPort& port) {
     sources_[source] = {};
     sources_[source].epoch = ++epochs_;
-    for (Child& child : children_) {
-        if (child.is_told && child.parent == source) {
-            StartAnew(child, port);
+    live_ &= ~(1U << source);
+    empty_ &= ~(1U << source);
+    for (uint32_t i = 0; i < child_count_; ++i) {
+        if (children_[i].is_told && children_[i].parent == source) {
+            StartAnew(children_[i], port);
         }
     }
 }
 
-Detector::Pair Detector::PairOf(const Child& child, uint32_t source) const {
-    Pair pair = child.pairs[source];
-    if (pair.epoch != sources_[source].epoch) {
-        pair = {.epoch = sources_[source].epoch};
+Detector::Pair Detector::PairOf(uint32_t child, uint32_t source) const {
+    const Source& from = sources_[source];
+    const Child& what = children_[child];
+    if (from.fingerprint == fingerprints_[child]) {
+        return {};
     }
-    if (pair.at_run != sources_[source].runs) {
-        pair.at_run = sources_[source].runs;
-        pair.since = 0;
+    if (what.runs > 1) {
+        Pair pair = pairs_[child][source];
+        if (pair.epoch != from.epoch) {
+            pair = {.epoch = from.epoch};
+        }
+        if (pair.at_run != from.runs) {
+            pair.at_run = from.runs;
+            pair.since = 0;
+        }
+        return pair;
+    }
+    Pair pair = {.epoch = from.epoch, .at_run = from.runs};
+    if (what.runs == 1 && what.ran_at > from.met_at) {
+        pair.ns = what.first_ns;
+        pair.runs = 1;
+        pair.since = what.ran_at > from.began_at ? 1 : 0;
+        pair.most = 1;
+        pair.is_beyond = (what.first_empty >> source & 1) != 0;
     }
     return pair;
 }
@@ -150,7 +177,6 @@ void Detector::StartAnew(Child& child, FindingPort& port) {
     Close(child, port);
     const Child before = child;
     child = {};
-    child.fingerprint = before.fingerprint;
     child.values = before.values;
     child.has_values = before.has_values;
     child.writes = before.writes;
@@ -159,20 +185,47 @@ void Detector::StartAnew(Child& child, FindingPort& port) {
     child.is_asked = before.is_asked;
 }
 
-Detector::Child& Detector::ChildOf(const Finished& statement, FindingPort& port) {
-    Child* oldest = &children_[0];
-    for (Child& child : children_) {
-        if (child.ran_at != 0 && child.fingerprint == statement.fingerprint) {
-            return child;
-        }
-        if (child.ran_at < oldest->ran_at) {
-            oldest = &child;
+uint32_t Detector::FindChild(int64_t fingerprint) const {
+    if (found_ < child_count_ && fingerprints_[found_] == fingerprint) {
+        return found_;
+    }
+    for (uint32_t i = 0; i < child_count_; ++i) {
+        if (fingerprints_[i] == fingerprint) {
+            found_ = i;
+            return i;
         }
     }
-    Close(*oldest, port);
-    *oldest = {};
-    oldest->fingerprint = statement.fingerprint;
-    return *oldest;
+    return kNone;
+}
+
+uint32_t Detector::FindSource(int64_t fingerprint) const {
+    for (uint32_t left = live_; left != 0; left &= left - 1) {
+        const auto source = static_cast<uint32_t>(std::countr_zero(left));
+        if (sources_[source].fingerprint == fingerprint) {
+            return source;
+        }
+    }
+    return kNone;
+}
+
+uint32_t Detector::ChildOf(int64_t fingerprint, FindingPort& port) {
+    uint32_t place = FindChild(fingerprint);
+    if (place != kNone) {
+        return place;
+    }
+    if (child_count_ < kChildren) {
+        place = child_count_++;
+    } else {
+        place = 0;
+        for (uint32_t i = 1; i < kChildren; ++i) {
+            place = children_[i].ran_at < children_[place].ran_at ? i : place;
+        }
+        Close(children_[place], port);
+    }
+    children_[place] = {};
+    fingerprints_[place] = fingerprint;
+    found_ = place;
+    return place;
 }
 
 void Detector::CompareValues(Child& child, std::optional<uint64_t> values, FindingPort& port) {
@@ -191,106 +244,116 @@ void Detector::CompareValues(Child& child, std::optional<uint64_t> values, Findi
 
 void Detector::RunChild(const Finished& statement, std::optional<uint64_t> values, bool was_paused,
                         uint32_t threshold, FindingPort& port) {
-    Child& child = ChildOf(statement, port);
+    const uint32_t place = ChildOf(statement.fingerprint, port);
+    Child& child = children_[place];
     CompareValues(child, values, port);
+    if (child.runs == 0) {
+        child.first_rows = statement.rows;
+        child.first_ns = statement.duration_ns;
+        child.first_empty = empty_;
+    } else {
+        child.is_uneven = child.is_uneven || child.last_rows != child.first_rows;
+        RunPairs(place, statement);
+    }
     child.writes = writes_;
     child.ran_at = number_;
     ++child.runs;
     child.pauses += was_paused ? 1 : 0;
-    if (child.runs == 1) {
-        child.first_rows = statement.rows;
-    } else if (child.last_rows != child.first_rows) {
-        child.is_uneven = true;
-    }
     child.last_rows = statement.rows;
-    for (uint32_t i = 0; i < kSources; ++i) {
-        if (sources_[i].runs == 0 || sources_[i].fingerprint == statement.fingerprint) {
-            continue;
+    if (child.is_told || (child.steps != 0 && child.runs >= threshold)) {
+        Judge(place, statement, threshold, port);
+    }
+}
+
+/// The second run and those after it: what the first left undone is done with it.
+void Detector::RunPairs(uint32_t child, const Finished& statement) {
+    ForEachBit(live_, [&](uint32_t i) {
+        if (sources_[i].fingerprint == statement.fingerprint) {
+            return;
         }
-        Pair& pair = child.pairs[i];
-        pair = PairOf(child, i);
+        Pair pair = PairOf(child, i);
         ++pair.runs;
         ++pair.since;
         pair.most = std::max(pair.most, pair.since);
         pair.ns += statement.duration_ns;
         pair.is_beyond = pair.is_beyond || pair.since > sources_[i].last_rows;
-    }
-    Judge(child, statement, threshold, port);
+        pairs_[child][i] = pair;
+    });
 }
 
 /// Does it run again and again under another source? A part is noted before its run is.
 bool Detector::IsNested(int64_t fingerprint, bool is_part) const {
-    for (const Child& child : children_) {
-        if (child.ran_at == 0 || child.fingerprint != fingerprint) {
-            continue;
-        }
-        for (uint32_t i = 0; i < kSources; ++i) {
+    const uint32_t child = FindChild(fingerprint);
+    bool is_nested = false;
+    if (child != kNone) {
+        ForEachBit(live_, [&](uint32_t i) {
             const Pair pair = PairOf(child, i);
-            if (sources_[i].runs != 0 && (pair.most > 1 || (is_part && pair.since > 0))) {
-                return true;
-            }
-        }
-        return false;
+            is_nested = is_nested || pair.most > 1 || (is_part && pair.since > 0);
+        });
     }
-    return false;
+    return is_nested;
 }
 
-uint32_t Detector::SourceOf(int64_t fingerprint, FindingPort& port) {
-    uint32_t oldest = 0;
-    for (uint32_t i = 0; i < kSources; ++i) {
-        if (sources_[i].runs != 0 && sources_[i].fingerprint == fingerprint) {
-            return i;
-        }
-        if (sources_[i].used_at < sources_[oldest].used_at) {
-            oldest = i;
+/// A free place, or that of the source that nothing has used for the longest time.
+uint32_t Detector::PlaceForSource(FindingPort& port) {
+    auto place = static_cast<uint32_t>(std::countr_one(live_));
+    if (place >= kSources) {
+        place = 0;
+        for (uint32_t i = 1; i < kSources; ++i) {
+            place = sources_[i].used_at < sources_[place].used_at ? i : place;
         }
     }
-    Forget(oldest, port);
-    return oldest;
+    Forget(place, port);
+    return place;
 }
 
 void Detector::RunSource(const Finished& statement, bool is_part, FindingPort& port) {
-    const auto known =
-        std::find_if(std::begin(sources_), std::end(sources_), [&](const Source& source) {
-            return source.runs != 0 && source.fingerprint == statement.fingerprint;
-        });
-    const bool is_known = known != std::end(sources_);
-    if (is_known && known->is_open) {
-        known->is_open = is_part;
-        known->rows += is_part ? statement.rows : 0;
-        known->last_rows += is_part ? statement.rows : 0;
-        known->ran_at = number_;
-        known->used_at = number_;
+    uint32_t place = FindSource(statement.fingerprint);
+    if (place == kNone) {
+        if (statement.rows < (is_part ? 1 : kFewestRows)) {
+            return;
+        }
+        place = PlaceForSource(port);
+    } else if (sources_[place].is_open) {
+        Source& source = sources_[place];
+        source.is_open = is_part;
+        source.rows += is_part ? statement.rows : 0;
+        source.last_rows += is_part ? statement.rows : 0;
+        source.ran_at = number_;
+        source.used_at = number_;
+        NoteEmpty(place);
         return;
-    }
-    if (!is_known && statement.rows < (is_part ? 1 : kFewestRows)) {
-        return;
-    }
-    const uint32_t place = SourceOf(statement.fingerprint, port);
-    Source& source = sources_[place];
-    if (is_known && !IsNested(statement.fingerprint, is_part)) {
+    } else if (!IsNested(statement.fingerprint, is_part)) {
         Forget(place, port);  // the next request, or page: what follows is another occurrence
     }
+    Source& source = sources_[place];
     is_active_ = true;
+    live_ |= 1U << place;
     source.fingerprint = statement.fingerprint;
     source.rows += statement.rows;
     source.last_rows = statement.rows;
     source.is_open = is_part;
+    source.met_at = source.runs == 0 ? number_ : source.met_at;
+    source.began_at = number_;
     source.ran_at = number_;
     source.used_at = number_;
     ++source.runs;
+    NoteEmpty(place);
+    stale_at_ = std::min(stale_at_, StaleAt(source));
+}
+
+void Detector::NoteEmpty(uint32_t source) {
+    const uint32_t bit = 1U << source;
+    empty_ = sources_[source].last_rows == 0 ? empty_ | bit : empty_ & ~bit;
 }
 
 /// How well this source explains the child's runs; 0: not at all, above 1: within its rows.
-double Detector::Fit(const Child& child, uint32_t source, uint32_t threshold) const {
+double Detector::Fit(uint32_t child, uint32_t source, uint32_t threshold) const {
     const Source& from = sources_[source];
-    if (from.runs == 0) {
-        return 0;
-    }
     const Pair pair = PairOf(child, source);
     const uint64_t runs = pair.runs;
     if (runs < threshold || runs > kRunsPerRow * from.rows ||
-        (child.text.has_list && runs * 4 <= from.rows)) {
+        (children_[child].text.has_list && runs * 4 <= from.rows)) {
         return 0;
     }
     if (from.runs > 1) {
@@ -305,7 +368,8 @@ double Detector::Fit(const Child& child, uint32_t source, uint32_t threshold) co
     return runs <= from.rows ? 1 + ran / rows : rows / ran;
 }
 
-uint32_t Detector::BestSource(const Child& child, uint32_t threshold) const {
+uint32_t Detector::BestSource(uint32_t place, uint32_t threshold) const {
+    const Child& child = children_[place];
     const bool is_page = child.text.is_page || (child.text.may_be_page && !child.is_uneven);
     if (child.steps == 0 || child.pauses * 2 > child.runs ||
         (child.is_asked && (!child.text.reads_table || is_page))) {
@@ -313,25 +377,26 @@ uint32_t Detector::BestSource(const Child& child, uint32_t threshold) const {
     }
     uint32_t best = kNone;
     double best_fit = 0;
-    for (uint32_t i = 0; i < kSources; ++i) {
-        const double fit = Fit(child, i, threshold);
+    ForEachBit(live_, [&](uint32_t i) {
+        const double fit = Fit(place, i, threshold);
         const bool is_nearer =
             best != kNone && fit == best_fit && sources_[i].ran_at > sources_[best].ran_at;
         if (fit > best_fit || (fit > 0 && is_nearer)) {
             best = i;
             best_fit = fit;
         }
-    }
+    });
     return best;
 }
 
-void Detector::Judge(Child& child, const Finished& statement, uint32_t threshold,
+void Detector::Judge(uint32_t place, const Finished& statement, uint32_t threshold,
                      FindingPort& port) {
-    uint32_t best = BestSource(child, threshold);
+    Child& child = children_[place];
+    uint32_t best = BestSource(place, threshold);
     if (best != kNone && !child.is_asked) {
         child.text = port.TextOf(statement);
         child.is_asked = true;
-        best = BestSource(child, threshold);
+        best = BestSource(place, threshold);
     }
     const FindingKind kind =
         child.changes * 2 >= child.steps ? FindingKind::kNPlusOne : FindingKind::kRepeatedRead;
@@ -350,14 +415,14 @@ void Detector::Judge(Child& child, const Finished& statement, uint32_t threshold
                         .total_ns = statement.duration_ns,
                         .last_seen_us = statement.ended_us};
     if (!is_same) {
-        const Pair pair = PairOf(child, best);
+        const Pair pair = PairOf(place, best);
         added.occurrences = 1;
         added.total_repeats = pair.runs;
         added.total_ns = pair.ns;
         child.told = {};
         child.parent = best;
         child.key = {.parent = sources_[best].fingerprint,
-                     .child = child.fingerprint,
+                     .child = statement.fingerprint,
                      .database = 0,
                      .user = statement.user,
                      .endpoint = statement.endpoint,

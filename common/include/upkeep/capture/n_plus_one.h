@@ -103,11 +103,13 @@ class Detector {
         int64_t fingerprint = 0;
         uint64_t rows = 0;       // of all its runs
         uint64_t last_rows = 0;  // of the last one
-        uint64_t ran_at = 0;     // statement number of the last one
+        uint64_t met_at = 0;     // statement number of the first run since it has this place
+        uint64_t began_at = 0;   // … of the last one's begin
+        uint64_t ran_at = 0;     // … and end
         uint64_t used_at = 0;    // … or of its last child
-        uint32_t runs = 0;       // 0: the place is free
-        uint32_t epoch = 0;      // which of the place's sources it is
-        bool is_open = false;    // its end is still to come
+        uint32_t runs = 0;
+        uint32_t epoch = 0;    // which of the place's sources it is
+        bool is_open = false;  // its end is still to come
     };
     /// A child's runs since a source was first met. See PairOf.
     struct Pair {
@@ -120,12 +122,13 @@ class Detector {
         bool is_beyond = false;  // `since` once was more than the source's run had rows
     };
     struct Child {
-        int64_t fingerprint = 0;
         uint64_t values = 0;
         uint64_t writes = 0;  // writes_ at its last run
-        uint64_t ran_at = 0;  // 0: the place is free
+        uint64_t ran_at = 0;
+        uint64_t first_ns = 0;
         uint64_t first_rows = 0;
         uint64_t last_rows = 0;
+        uint32_t first_empty = 0;  // empty_ at its first run
         uint32_t runs = 0;
         uint32_t pauses = 0;  // of its runs that came after one
         uint32_t steps = 0;   // runs whose values could be compared with those before
@@ -138,31 +141,42 @@ class Detector {
         uint32_t parent = 0;
         FindingKey key;
         FindingTotals told;
-        Pair pairs[kSources];
     };
 
     void Enter(const Finished& statement, FindingPort& port);
-    Child& ChildOf(const Finished& statement, FindingPort& port);
+    uint32_t FindChild(int64_t fingerprint) const;
+    uint32_t FindSource(int64_t fingerprint) const;
+    uint32_t ChildOf(int64_t fingerprint, FindingPort& port);
     void RunChild(const Finished& statement, std::optional<uint64_t> values, bool was_paused,
                   uint32_t threshold, FindingPort& port);
+    void RunPairs(uint32_t child, const Finished& statement);
     void CompareValues(Child& child, std::optional<uint64_t> values, FindingPort& port);
     void RunSource(const Finished& statement, bool is_part, FindingPort& port);
     /// What holds of the child and the source now. A source that begins or runs again so changes no
-    /// child: nearly none of them ever matters to it.
-    Pair PairOf(const Child& child, uint32_t source) const;
+    /// child, and a child's first run no pair: nearly none of them ever matters.
+    Pair PairOf(uint32_t child, uint32_t source) const;
     bool IsNested(int64_t fingerprint, bool is_part) const;
-    uint32_t SourceOf(int64_t fingerprint, FindingPort& port);
+    uint32_t PlaceForSource(FindingPort& port);
     void DropStale(FindingPort& port);
+    static uint64_t StaleAt(const Source& source);
+    void NoteEmpty(uint32_t source);
     void Forget(uint32_t source, FindingPort& port);
-    void Judge(Child& child, const Finished& statement, uint32_t threshold, FindingPort& port);
-    uint32_t BestSource(const Child& child, uint32_t threshold) const;
-    double Fit(const Child& child, uint32_t source, uint32_t threshold) const;
+    void Judge(uint32_t place, const Finished& statement, uint32_t threshold, FindingPort& port);
+    uint32_t BestSource(uint32_t place, uint32_t threshold) const;
+    double Fit(uint32_t child, uint32_t source, uint32_t threshold) const;
     void Close(Child& child, FindingPort& port);
     void StartAnew(Child& child, FindingPort& port);
 
     Source sources_[kSources];
+    int64_t fingerprints_[kChildren] = {};  // of the children: all that most look-ups read
     Child children_[kChildren];
-    uint64_t number_ = 0;  // of the statement
+    Pair pairs_[kChildren][kSources];  // of children that ran twice or more
+    uint32_t child_count_ = 0;         // the first so many are in use
+    mutable uint32_t found_ = 0;       // the child that was looked up last
+    uint32_t live_ = 0;                // sources in use, a bit each
+    uint32_t empty_ = 0;               // … whose last run had no rows
+    uint64_t stale_at_ = UINT64_MAX;   // number_ up to which no source is stale
+    uint64_t number_ = 0;              // of the statement
     uint64_t writes_ = 0;
     int64_t ended_us_ = 0;
     uint32_t endpoint_ = 0;
