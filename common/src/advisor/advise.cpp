@@ -2,20 +2,14 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "upkeep/advisor/advise.h"
 
-#include <algorithm>
-
+#include "choose.h"
 #include "collection.h"
 #include "describe.h"
 #include "options.h"
-#include "pricing.h"
-#include "search.h"
 
 namespace upkeep::advisor {
 
 namespace {
-
-// A saving below this share of the baseline is rounding, whatever min_saving_ratio says.
-constexpr double kLeastSavingRatio = 1e-9;
 
 Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
     Advice advice;
@@ -25,20 +19,9 @@ Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
     if (collection.IsEmpty()) {
         return advice;
     }
-    const Workload& workload = collection.workload();
-    const CandidateFacts& facts = collection.facts();
-    PriceCache& cache = collection.cache();
-    // A fifth of the time is kept for planning the final set again.
-    SearchLimits limits{
-        .budget_bytes = options.budget_bytes,
-        .min_saving = std::max(options.min_saving_ratio, kLeastSavingRatio) * advice.baseline_cost,
-        .deadline_ms = options.time_limit_ms - options.time_limit_ms / 5};
-    Search search(port, workload, cache, facts, limits);
-    const IndexSet chosen = search.Run();
-    limits.deadline_ms = options.time_limit_ms;
-    const std::vector<PricedIndex> rows = PriceRows(port, workload, cache, facts, limits, chosen);
-    advice.is_complete = search.is_complete();
-    advice.indexes = Describe(collection, rows, advice.is_complete);
+    const Choice choice = ChooseForBudgets(collection, options, {options.budget_bytes});
+    advice.is_complete = choice.is_complete;
+    advice.indexes = Describe(collection, choice.rows.front(), advice.is_complete);
     advice.planner_calls = collection.planner_calls();
     advice.cache_hits = collection.cache_hits();
     return advice;
