@@ -6,25 +6,41 @@
 #include "upkeep/advisor/advise.h"
 #include "what_if.h"
 
-UPKEEP_ROWS(advise_indexes) {
-    using Workload = upkeep::Result<std::vector<upkeep::advisor::WorkloadStatement>>;
+namespace {
+
+using upkeep::advisor::WhatIf;
+using upkeep::advisor::WorkloadStatement;
+using Workload = upkeep::Result<std::vector<WorkloadStatement>>;
+
+/// Runs one of the core's advising bodies on the given or the captured workload.
+void Advise(const upkeep::Arguments& arguments, upkeep::RowSink& rows,
+            upkeep::Result<void> (*body)(const upkeep::Arguments&, const Workload&, WhatIf&,
+                                         upkeep::RowSink&)) {
     if (!arguments.IsNull("workload")) {
         const auto port = upkeep::pg::MakeWhatIf();
         const Workload unused =
             upkeep::Error(upkeep::Code::kInternal, "a workload was given and not used");
-        upkeep::advisor::AdviseIndexes(arguments, unused, *port, rows).OrThrow();
+        body(arguments, unused, *port, rows).OrThrow();
         return;
     }
     auto captured = upkeep::pg::CapturedWorkload();
     if (!captured.ok()) {
         const auto port = upkeep::pg::MakeWhatIf();
-        upkeep::advisor::AdviseIndexes(arguments, Workload(captured.error()), *port, rows)
-            .OrThrow();
+        body(arguments, Workload(captured.error()), *port, rows).OrThrow();
         return;
     }
     const auto port = upkeep::pg::MakeWhatIf(captured.value().roles);
-    upkeep::advisor::AdviseIndexes(arguments, Workload(captured.value().workload), *port, rows)
-        .OrThrow();
+    body(arguments, Workload(captured.value().workload), *port, rows).OrThrow();
+}
+
+}  // namespace
+
+UPKEEP_ROWS(advise_indexes) {
+    Advise(arguments, rows, upkeep::advisor::AdviseIndexes);
+}
+
+UPKEEP_ROWS(advise_budget_curve) {
+    Advise(arguments, rows, upkeep::advisor::AdviseBudgetCurve);
 }
 
 UPKEEP_ROWS(what_if) {

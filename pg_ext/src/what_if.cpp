@@ -83,6 +83,7 @@ class PgWhatIf : public advisor::WhatIf {
         CallHostVoid([] { CHECK_FOR_INTERRUPTS(); });
         return false;
     }
+    void Report(const advisor::Progress& progress) override;
 
   private:
     static size_t Index(int32_t id) { return static_cast<size_t>(id); }
@@ -413,6 +414,22 @@ double PgWhatIf::SizeBytes(IndexId index) {
     const IndexPages pages =
         CallHost([=] { return EstimatePages(*hypothetical, hypothetical->relid, rows); });
     return pages.pages * BLCKSZ;
+}
+
+/// The end is told to whoever sets client_min_messages to debug1.
+void PgWhatIf::Report(const advisor::Progress& progress) {
+    if (progress.phase != "done") {
+        return;
+    }
+    const auto statements = static_cast<long long>(progress.statements_total);
+    const auto calls = static_cast<long long>(progress.planner_calls);
+    const auto hits = static_cast<long long>(progress.cache_hits);
+    const auto elapsed = static_cast<long long>(ElapsedMs());
+    CallHostVoid([=] {
+        ereport(DEBUG1, errmsg_internal("upkeep: %lld statements, %lld planner calls, %lld cache "
+                                        "hits, %lld ms",
+                                        statements, calls, hits, elapsed));
+    });
 }
 
 advisor::Dialect PgWhatIf::dialect() const {

@@ -70,13 +70,19 @@ Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
     return workload;
 }
 
-Result<void> AdviseIndexesCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+using AdviseBody = Result<void> (*)(const Arguments&,
+                                    const Result<std::vector<advisor::WorkloadStatement>>&,
+                                    advisor::WhatIf&, RowSink&);
+
+/// Runs one of the core's advising bodies on the given or the captured workload.
+template <AdviseBody kBody>
+Result<void> AdviseCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
     if (arguments.IsNull("workload")) {
-        return advisor::AdviseIndexes(arguments, CapturedWorkload(db), *port, rows);
+        return kBody(arguments, CapturedWorkload(db), *port, rows);
     }
     const std::vector<advisor::WorkloadStatement> none;
-    return advisor::AdviseIndexes(SplitWorkload(arguments), none, *port, rows);
+    return kBody(SplitWorkload(arguments), none, *port, rows);
 }
 
 Result<void> WhatIfCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
@@ -91,7 +97,8 @@ Result<void> ExplainStatementCall(sqlite3* db, const Arguments& arguments, RowSi
 }
 
 constexpr Body kBodies[] = {
-    {.call = "advise_indexes", .rows = AdviseIndexesCall},
+    {.call = "advise_indexes", .rows = AdviseCall<advisor::AdviseIndexes>},
+    {.call = "advise_budget_curve", .rows = AdviseCall<advisor::AdviseBudgetCurve>},
     {.call = "what_if", .rows = WhatIfCall},
     {.call = "explain_statement", .rows = ExplainStatementCall},
 };

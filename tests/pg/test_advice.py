@@ -109,6 +109,34 @@ class MillionRows(Asks):
             last = saving
         self.assertLess(last, everything[-1]["saving_ratio"])
 
+    def test_budget_curve(self):
+        """One call answers every budget; what it says holds once the set is built."""
+        statements = ["SELECT * FROM jobs WHERE id = 777", "SELECT * FROM jobs WHERE wide = 'x'",
+                      "SELECT * FROM jobs WHERE status = 'failed'"]
+        rows = self.dicts("SELECT * FROM upkeep.advise_budget_curve(%s::text[], NULL, %s::bigint[])", statements,
+                          [400000000, 1000, 8000000, 31000000])
+        self.assertEqual([row["budget_bytes"] for row in rows], [400000000, 1000, 8000000, 31000000])
+        self.assertEqual([len(row["create_sqls"]) for row in rows], [3, 0, 1, 2])
+        self.assertEqual(rows[1]["cost_after"], rows[1]["cost_before"])
+        for row in rows:
+            self.assertLessEqual(row["size_bytes"], row["budget_bytes"])
+            self.assertAlmostEqual(row["saving_ratio"], 1 - row["cost_after"] / row["cost_before"])
+            names = [sql.split(" ON ")[0].split()[-1] for sql in row["create_sqls"]]
+            for sql in row["create_sqls"]:
+                self.run_on(self.db, sql)
+            try:
+                cost = sum(self.explain(statement)["Total Cost"] for statement in statements)
+                self.assertAlmostEqual(row["cost_after"], cost, delta=0.05 * cost)
+                built = sum(self.value("SELECT pg_relation_size(%s::regclass)", name) for name in names)
+                self.assertLessEqual(built, row["budget_bytes"])
+            finally:
+                for name in names:
+                    self.run_on(self.db, f"DROP INDEX {name}")
+        for budgets, words in (("'{}'", "budgets is empty"), ("'{0}'", "above 0"), ("NULL", "budgets must not be null"),
+                               ("'{1,NULL}'", "budgets")):
+            with self.assertRaisesRegex(Exception, words):
+                self.dicts(f"SELECT * FROM upkeep.advise_budget_curve(%s::text[], NULL, {budgets})", statements)
+
     def test_weights_and_max_columns(self):
         statements = ["SELECT * FROM jobs WHERE id = 777", "SELECT * FROM jobs WHERE shuffled = 5"]
         for weights, first in (([1, 100], ["shuffled"]), ([100, 1], ["id"])):

@@ -56,6 +56,22 @@ class MillionRowsTest(host.Asks, unittest.TestCase):
             self.db.execute(drop)
         self.assertNotIn(name, str(self.rows("SELECT * FROM sqlite_schema")))
 
+    def test_budget_curve(self):
+        statements = "SELECT * FROM orders WHERE customer = 4711; SELECT * FROM orders WHERE note = 'note 7'"
+        rows = self.rows("SELECT * FROM upkeep_advise_budget_curve(?, NULL, ?)", statements,
+                         "[200000000, 1000, 20000000]")
+        self.assertEqual([row[0] for row in rows], [200000000, 1000, 20000000])
+        self.assertEqual([len(json.loads(row[5])) for row in rows], [2, 0, 1])
+        for budget, size, before, after, saving, _ in rows:
+            self.assertLessEqual(size, budget)
+            self.assertAlmostEqual(saving, 1 - after / before)
+        self.assertLess(rows[0][3], rows[2][3])
+        self.assertEqual(rows[1][2], rows[1][3])
+        for budgets, words in (("[]", "budgets is empty"), ("[0]", "above 0"), (None, "budgets must not be null"),
+                               ("x", "budgets")):
+            with self.assertRaisesRegex(Exception, words):
+                self.rows("SELECT * FROM upkeep_advise_budget_curve(?, NULL, ?)", statements, budgets)
+
     def test_what_is_proposed_is_used(self):
         self.try_out("SELECT * FROM orders WHERE customer = 4711", ["customer"])
         self.try_out("SELECT * FROM orders WHERE customer = 4711 ORDER BY ordered_at DESC LIMIT 5",

@@ -41,6 +41,30 @@ constexpr Column kAdviseColumns[] = {
     {"steps", Type::kTextArray, "the statements to run, in order"},
 };
 
+constexpr Parameter kCurveParameters[] = {
+    {"workload", Type::kTextArray, nullptr,
+     "statements, one each (SQLite: also one text of several); NULL: what was captured"},
+    {"weights", Type::kFloat8Array, nullptr,
+     "weight of each statement, for instance calls per hour; NULL: 1 each"},
+    {"budgets", Type::kBigintArray, nullptr, "limits of the indexes' total size, in bytes"},
+    {"max_columns", Type::kInt, "3", "key columns of an index at most, 1 to 8"},
+    {"time_limit", Type::kInterval, "30 s",
+     "for all budgets together; the search ends here with the best found"},
+    {"kinds", Type::kTextArray, "NULL",
+     "btree, covering, partial, expression, gin, brin, trigram; NULL: all that are known"},
+};
+
+constexpr Column kCurveColumns[] = {
+    {"budget_bytes", Type::kBigint, "the limit, as given"},
+    {"size_bytes", Type::kBigint, "estimated size of the set once built; within the budget"},
+    {"cost_before", Type::kFloat8,
+     "weighted workload cost without the set (PostgreSQL: planner units; SQLite: steps + 5 x "
+     "pages)"},
+    {"cost_after", Type::kFloat8, "the same with it; never more than with a smaller budget"},
+    {"saving_ratio", Type::kFloat8, "(cost_before - cost_after) / cost_before"},
+    {"create_sqls", Type::kTextArray, "creates the set, in this order"},
+};
+
 constexpr Parameter kWhatIfParameters[] = {
     {"statement", Type::kText, nullptr, "one statement; it is planned, never run"},
     {"indexes", Type::kTextArray, nullptr, "CREATE INDEX statements that are to be assumed"},
@@ -84,6 +108,15 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = kAdviseParameters,
      .columns = kAdviseColumns},
+    {.name = "advise_budget_curve",
+     .topic = "advisor",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "what each of several budgets buys: the best set of indexes and its cost",
+     .since = "0.1.0",
+     .parameters = kCurveParameters,
+     .columns = kCurveColumns},
     {.name = "what_if",
      .topic = "advisor",
      .kind = CallKind::kFunction,

@@ -75,6 +75,9 @@ const TextArray& Arguments::Texts(std::string_view parameter) const {
 const Float8Array& Arguments::Floats(std::string_view parameter) const {
     return Get<Float8Array>(parameter);
 }
+const BigintArray& Arguments::Integers(std::string_view parameter) const {
+    return Get<BigintArray>(parameter);
+}
 
 Result<int64_t> ParseInterval(std::string_view text) {
     int64_t number = 0;

@@ -16,6 +16,16 @@ CREATE FUNCTION upkeep.advise_indexes(
 COMMENT ON FUNCTION upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[])
     IS 'which indexes to create for a workload, within a budget';
 
+CREATE FUNCTION upkeep.advise_budget_curve(
+    workload text[], weights double precision[], budgets bigint[], max_columns integer DEFAULT 3,
+    time_limit interval DEFAULT '30 s', kinds text[] DEFAULT NULL)
+    RETURNS TABLE (budget_bytes bigint, size_bytes bigint, cost_before double precision,
+        cost_after double precision, saving_ratio double precision, create_sqls text[])
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 COST 100000
+    AS 'MODULE_PATHNAME', 'upkeep_advise_budget_curve';
+COMMENT ON FUNCTION upkeep.advise_budget_curve(text[], double precision[], bigint[], integer, interval, text[])
+    IS 'what each of several budgets buys: the best set of indexes and its cost';
+
 CREATE FUNCTION upkeep.what_if(statement text, indexes text[])
     RETURNS TABLE (cost_before double precision, cost_after double precision, plan_before jsonb,
         plan_after jsonb, used_indexes text[])

@@ -9,6 +9,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.version(),
     upkeep.capabilities(),
     upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
+    upkeep.advise_budget_curve(text[], double precision[], bigint[], integer, interval, text[]),
     upkeep.what_if(text, text[]),
     upkeep.explain_statement(text, boolean),
     upkeep.install_workflow_schema(text, text, boolean),

@@ -130,6 +130,38 @@ TEST_F(BodiesTest, WritesRowsAsTheCallDescribesThem) {
     EXPECT_EQ(std::get<TextArray>(row[14]), TextArray{std::get<std::string>(row[4])});
 }
 
+TEST_F(BodiesTest, WritesOneRowForEachBudget) {
+    const auto curve = [&](std::map<std::string, Value> given) {
+        given.try_emplace("workload", TextArray{"good"});
+        given.try_emplace("weights", Value());
+        rows_.rows.clear();
+        return AdviseBudgetCurve(Given("advise_budget_curve", std::move(given)), captured_, port_,
+                                 rows_);
+    };
+    ASSERT_TRUE(curve({{"budgets", BigintArray{24'000'000, 1000}}}).ok());
+    ASSERT_EQ(rows_.rows.size(), 2U);
+    EXPECT_EQ(rows_.rows[0].size(), FindCall("advise_budget_curve")->columns.size());
+    EXPECT_EQ(std::get<int64_t>(rows_.rows[0][0]), 24'000'000);
+    EXPECT_EQ(std::get<int64_t>(rows_.rows[0][1]), 24'000'000);
+    EXPECT_EQ(std::get<TextArray>(rows_.rows[0][5]).size(), 1U);
+    EXPECT_EQ(std::get<double>(rows_.rows[1][2]), std::get<double>(rows_.rows[1][3]));
+    EXPECT_EQ(std::get<double>(rows_.rows[1][4]), 0);
+    const std::vector<std::pair<Value, std::string>> refused = {
+        {BigintArray{}, "budgets is empty"},
+        {BigintArray(101, 7), "budgets has 101 elements"},
+        {BigintArray{5, 0}, "every budget must be above 0"},
+        {Value(), "budgets must not be null"}};
+    for (const auto& [budgets, words] : refused) {
+        const Result<void> result = curve({{"budgets", budgets}});
+        ASSERT_FALSE(result.ok()) << words;
+        EXPECT_NE(result.error().message().find(words), std::string::npos)
+            << result.error().message();
+        EXPECT_FALSE(result.error().hint().empty());
+        EXPECT_TRUE(rows_.rows.empty());
+    }
+    EXPECT_FALSE(curve({{"budgets", BigintArray{5}}, {"max_columns", int64_t{0}}}).ok());
+}
+
 TEST_F(BodiesTest, TakesTheCapturedWorkloadForNull) {
     captured_ = std::vector<WorkloadStatement>{{"good", 5}, {"dropped table", 1}};
     ASSERT_TRUE(Advised({{"workload", Value()}}).ok());

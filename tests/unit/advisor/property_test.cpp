@@ -139,6 +139,37 @@ TEST(AdvicePropertyTest, NeverHarmsAndEveryRowEarnsItsPlace) {
     EXPECT_GT(rows, kRounds);  // or the test has tested nothing
 }
 
+TEST(AdvicePropertyTest, CurveKeepsBudgetsAndNeverRises) {
+    size_t improved = 0;
+    for (uint64_t seed = 1; seed <= 150; ++seed) {
+        SCOPED_TRACE(seed);
+        RandomCase c(seed, {});
+        c.options.budget_bytes.reset();
+        c.options.min_saving_ratio = 0;
+        const std::vector<int64_t> budgets = {8'000'000, 1, 300'000, 2'000'000, 300'000};
+        const BudgetCurve curve = AdviseCurve(c.port, c.options, budgets).OrThrow();
+        RandomCase again(seed, {});
+        again.options = c.options;
+        EXPECT_EQ(AdviseCurve(again.port, again.options, budgets).OrThrow().planner_calls,
+                  curve.planner_calls);
+        ASSERT_EQ(curve.points.size(), budgets.size());
+        for (size_t i = 0; i < budgets.size(); ++i) {
+            EXPECT_EQ(curve.points[i].budget_bytes, budgets[i]);
+            EXPECT_LE(curve.points[i].size_bytes, static_cast<double>(budgets[i]));
+            EXPECT_LE(curve.points[i].cost_after, curve.baseline_cost);
+            EXPECT_EQ(curve.points[i].create_sqls.empty(), curve.points[i].size_bytes == 0);
+            for (size_t k = 0; k < budgets.size(); ++k) {
+                EXPECT_TRUE(budgets[k] > budgets[i] ||
+                            curve.points[k].cost_after >= curve.points[i].cost_after);
+            }
+        }
+        EXPECT_TRUE(curve.points[1].create_sqls.empty());
+        EXPECT_EQ(curve.points[2].create_sqls, curve.points[4].create_sqls);
+        improved += curve.points[0].cost_after < curve.points[2].cost_after ? 1 : 0;
+    }
+    EXPECT_GT(improved, 20U);  // or the budgets have decided nothing
+}
+
 TEST(AdvicePropertyTest, SameInputSameOutput) {
     for (uint64_t seed = 1; seed <= 100; ++seed) {
         SCOPED_TRACE(seed);

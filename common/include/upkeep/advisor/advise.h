@@ -59,6 +59,25 @@ struct Advice {
     bool is_complete = true;  // false: the time limit ended the search early
 };
 
+/// One answer of advise_budget_curve.
+struct CurvePoint {
+    int64_t budget_bytes = 0;
+    double size_bytes = 0;
+    double cost_after = 0;  // weighted workload cost with the set, planned again
+    std::vector<std::string> create_sqls = {};
+};
+
+struct BudgetCurve {
+    double baseline_cost = 0;
+    std::vector<CurvePoint> points;  // one for each budget, in the caller's order
+    int64_t planner_calls = 0;
+    int64_t cache_hits = 0;
+    bool is_complete = true;
+};
+
+/// An index of a budget's set saves at least this share of the baseline.
+inline constexpr double kCurveSavingRatio = 1e-4;
+
 /// Errors: kInvalidArgument (empty workload, budget <= 0, max_columns outside 1..8, weights …),
 ///         kUnsupported (no relation of the workload can have an index; the text says why),
 ///         kInterrupted, and whatever Analyse says, with the statement's number in front.
@@ -69,6 +88,16 @@ Result<Advice> Advise(WhatIf& port, const AdviseOptions& options);
 Result<void> AdviseIndexes(const Arguments& arguments,
                            const Result<std::vector<WorkloadStatement>>& captured, WhatIf& port,
                            RowSink& rows);
+
+/// The best set for each budget from one collection of prices; a larger budget never costs more.
+/// Errors: as Advise, and kInvalidArgument for budgets that are none.
+Result<BudgetCurve> AdviseCurve(WhatIf& port, const AdviseOptions& options,
+                                const std::vector<int64_t>& budgets);
+
+/// Body of the SQL call advise_budget_curve; `captured` as for advise_indexes.
+Result<void> AdviseBudgetCurve(const Arguments& arguments,
+                               const Result<std::vector<WorkloadStatement>>& captured, WhatIf& port,
+                               RowSink& rows);
 
 /// Body of the SQL call what_if.
 Result<void> WhatIfCall(const Arguments& arguments, WhatIf& port, RowSink& rows);

@@ -149,6 +149,16 @@ struct Dialect {
     int max_name_bytes = 63;
 };
 
+/// How far a call of the advisor is.
+struct Progress {
+    std::string_view phase;  // collecting, searching, pricing, done
+    int64_t statements_done = 0;
+    int64_t statements_total = 0;
+    int64_t planner_calls = 0;
+    int64_t cache_hits = 0;
+    double best_saving_ratio = 0;
+};
+
 class WhatIf {
   public:
     virtual ~WhatIf() = default;
@@ -192,6 +202,8 @@ class WhatIf {
     virtual int64_t ElapsedMs() const = 0;
     /// True when the caller cancelled. Asked before every planner call; PostgreSQL raises instead.
     virtual bool ShouldStop() = 0;
+    /// Told now and then; for whoever watches. Nothing depends on it.
+    virtual void Report(const Progress& progress) { static_cast<void>(progress); }
 };
 
 }  // namespace upkeep::advisor

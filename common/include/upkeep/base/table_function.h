@@ -94,6 +94,7 @@ class Arguments {
     const std::string& Sketch(std::string_view parameter) const;  // its bytes
     const TextArray& Texts(std::string_view parameter) const;
     const Float8Array& Floats(std::string_view parameter) const;
+    const BigintArray& Integers(std::string_view parameter) const;
 
     const TableFunction& call() const { return call_; }
 

@@ -1,0 +1,22 @@
+// From collected prices to rows: which indexes for each budget, priced again.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "collection.h"
+#include "pricing.h"
+
+namespace upkeep::advisor {
+
+struct Choice {
+    std::vector<std::vector<PricedIndex>> rows;  // by budget, in order of creation
+    bool is_complete = true;                     // false: the time limit ended the search early
+};
+
+/// `budgets` ascending; nullopt: no limit. A larger budget never gets a costlier set. Throws Error.
+Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
+                        const std::vector<std::optional<int64_t>>& budgets);
+
+}  // namespace upkeep::advisor
