@@ -64,8 +64,7 @@ inline bool IsMentioned(const RangeTblEntry* entry) {
 #endif
 }
 
-/// Columns that a planned UPDATE, MERGE or ON CONFLICT sets in its target, generated ones too;
-/// offset as in pg_attribute bitmaps.
+/// Columns that a planned UPDATE, MERGE or ON CONFLICT sets in its target; offset.
 inline Bitmapset* UpdatedColumns(PlannedStmt* plan, const RangeTblEntry* target) {
 #if PG_VERSION_NUM >= 160000
     return target->perminfoindex == 0
@@ -74,7 +73,7 @@ inline Bitmapset* UpdatedColumns(PlannedStmt* plan, const RangeTblEntry* target)
                      ->updatedCols;
 #else
     static_cast<void>(plan);
-    return bms_union(target->updatedCols, target->extraUpdatedCols);
+    return target->updatedCols;
 #endif
 }
 

@@ -11,6 +11,7 @@ extern "C" {
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
+#include "catalog/pg_attribute.h"
 #include "nodes/bitmapset.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
@@ -18,6 +19,7 @@ extern "C" {
 #include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
 #include "postmaster/autovacuum.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
@@ -75,6 +77,25 @@ void AddExisting(Oid oid, double rows, TableIndexes* out) {
     index_close(index, NoLock);
 }
 
+/// With the generated columns that are made of these. (The server adds them when it executes.)
+Bitmapset* WithGenerated(Oid relid, Bitmapset* changed) {
+    Relation relation = relation_open(relid, AccessShareLock);
+    TupleDesc columns = RelationGetDescr(relation);
+    for (int i = 0;
+         columns->constr != nullptr && columns->constr->has_generated_stored && i < columns->natts;
+         ++i) {
+        if (TupleDescAttr(columns, i)->attgenerated == ATTRIBUTE_GENERATED_STORED) {
+            Bitmapset* offset = nullptr;
+            pull_varattnos(build_column_default(relation, i + 1), 1, &offset);
+            if (bms_overlap(WithoutOffset(offset), changed)) {
+                changed = bms_add_member(changed, i + 1);
+            }
+        }
+    }
+    relation_close(relation, NoLock);
+    return changed;
+}
+
 /// MERGE: what its actions do with the rows of the join, shared out evenly.
 void AddMerge(ModifyTable* node, double rows, PlainWrite* write) {
     double matched = 0;
@@ -123,7 +144,7 @@ void AddWrite(PlannedStmt* plan, ModifyTable* node, PlainArray<PlainWrite>* writ
             break;
     }
     if (write->updated > 0) {
-        write->changed = WithoutOffset(UpdatedColumns(plan, target));
+        write->changed = WithGenerated(target->relid, WithoutOffset(UpdatedColumns(plan, target)));
     }
 }
 
