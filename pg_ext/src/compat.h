@@ -7,8 +7,11 @@
 extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "parser/parse_relation.h"
 #include "storage/proc.h"
 #include "utils/backend_status.h"
+#include "utils/rel.h"
 }
 
 #if PG_VERSION_NUM < 150000
@@ -58,6 +61,28 @@ inline bool IsMentioned(const RangeTblEntry* entry) {
     return entry->perminfoindex != 0;
 #else
     return entry->requiredPerms != 0;
+#endif
+}
+
+/// Columns that a planned UPDATE, MERGE or ON CONFLICT sets in its target; offset.
+inline Bitmapset* UpdatedColumns(PlannedStmt* plan, const RangeTblEntry* target) {
+#if PG_VERSION_NUM >= 160000
+    return target->perminfoindex == 0
+               ? nullptr
+               : getRTEPermissionInfo(plan->permInfos, const_cast<RangeTblEntry*>(target))
+                     ->updatedCols;
+#else
+    static_cast<void>(plan);
+    return target->updatedCols;
+#endif
+}
+
+/// Columns of a table whose change makes a HOT update impossible; offset.
+inline Bitmapset* HotBlockingAttributes(Relation relation) {
+#if PG_VERSION_NUM >= 160000
+    return RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_HOT_BLOCKING);
+#else
+    return RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_ALL);
 #endif
 }
 

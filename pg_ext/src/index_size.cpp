@@ -27,12 +27,15 @@ constexpr double kInnerBytes = kPageBytes - BLCKSZ * (100 - BTREE_NONLEAF_FILLFA
 constexpr double kLinePointer = sizeof(ItemIdData);
 constexpr double kRowPointer = sizeof(ItemPointerData);
 constexpr int kMostCommon = 100;
+// From this correlation on, rows come in the order of the key.
+constexpr double kInOrder = 0.95;
 
 /// What the statistics say of one key.
 struct KeyFacts {
     double width;     // bytes, without alignment
     double distinct;  // values other than NULL
     double null_ratio;
+    double correlation;  // of values and places in the table, -1 to 1
     int common_count;
     float4 common[kMostCommon];  // frequencies of the most common values
     int16 length;
@@ -82,6 +85,11 @@ KeyFacts FactsOfKey(Oid relid, AttrNumber attno, Oid type, int32 typmod, double 
     if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_MCV, InvalidOid, ATTSTATSSLOT_NUMBERS)) {
         facts.common_count = std::min(slot.nnumbers, kMostCommon);
         std::copy_n(slot.numbers, facts.common_count, facts.common);
+        free_attstatsslot(&slot);
+    }
+    if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid,
+                         ATTSTATSSLOT_NUMBERS)) {
+        facts.correlation = slot.nnumbers == 1 ? slot.numbers[0] : 0;
         free_attstatsslot(&slot);
     }
     ReleaseSysCache(tuple);
@@ -245,7 +253,27 @@ IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows)
         pages += level_pages;
         ++height;
     }
-    return {pages, rows, height};
+    return {pages, rows, height, bytes / std::max(rows, 1.0)};
+}
+
+double InsertionPlaces(Oid relid, const AttrNumber* attnos, int key_count, double rows,
+                       double pages) {
+    double places = 1;
+    for (int i = 0; i < key_count && places < pages; ++i) {
+        if (attnos[i] <= 0) {
+            return pages;  // an expression: anywhere
+        }
+        Oid type = InvalidOid;
+        int32 typmod = 0;
+        Oid collation = InvalidOid;
+        get_atttypetypmodcoll(relid, attnos[i], &type, &typmod, &collation);
+        const KeyFacts facts = FactsOfKey(relid, attnos[i], type, typmod, rows);
+        if (std::fabs(facts.correlation) >= kInOrder && facts.distinct > 1) {
+            break;  // each row behind the last one, within what stands before this key
+        }
+        places *= std::max(facts.distinct, 1.0);
+    }
+    return std::clamp(places, 1.0, std::max(pages, 1.0));
 }
 
 }  // namespace upkeep::pg

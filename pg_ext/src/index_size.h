@@ -10,12 +10,18 @@
 namespace upkeep::pg {
 
 struct IndexPages {
-    double pages;     // all of them, metapage and inner pages too
-    double tuples;    // rows it points to
-    int tree_height;  // levels above the leaves
+    double pages;        // all of them, metapage and inner pages too
+    double tuples;       // rows it points to
+    int tree_height;     // levels above the leaves
+    double tuple_bytes;  // of one row on a leaf, line pointer included
 };
 
 /// `rows` rows of the index's table are in it.
 IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows);
+
+/// Leaf pages, of `pages`, that new rows go to: 1 where the keys follow the order in which rows
+/// come (a serial, a time), one for each value where there are few, else all of them.
+double InsertionPlaces(Oid relid, const AttrNumber* attnos, int key_count, double rows,
+                       double pages);
 
 }  // namespace upkeep::pg

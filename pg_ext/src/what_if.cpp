@@ -14,6 +14,7 @@
 #include "hypothetical.h"
 #include "index_size.h"
 #include "relation_facts.h"
+#include "write_pricer.h"
 
 namespace upkeep::pg {
 
@@ -70,7 +71,7 @@ class PgWhatIf : public advisor::WhatIf {
     Result<Price> PriceWith(StatementId statement, std::span<const IndexId> indexes) override;
     Result<Explained> Explain(StatementId statement, std::span<const IndexId> indexes) override;
     double SizeBytes(IndexId index) override;
-    std::optional<double> WriteCost(IndexId, StatementId) override { return std::nullopt; }
+    std::optional<double> WriteCost(IndexId index, StatementId statement) override;
     advisor::Dialect dialect() const override;
     std::string Quote(std::string_view name) const override;
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
@@ -101,6 +102,7 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<PlainStatement*> statements_;
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<IndexSpec, IndexId>> declared_;
+    WritePricer writes_;
 };
 
 /// `text` as the server wants it: zero-terminated, in the call's memory.
@@ -347,12 +349,14 @@ Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId
     Price price;
     const ScratchContext scratch;
     const ForgetAtEnd forget;
+    std::vector<PlannedStmt*> plans;
     for (int i = 0; i < list_length(plain->queries); ++i) {
         const Result<PlannedStmt*> planned = Plan(plain, i, chosen);
         if (!planned.ok()) {
             return planned.error();
         }
         PlannedStmt* plan = planned.value();
+        plans.push_back(plan);
         if (plan->planTree != nullptr) {
             price.cost += plan->planTree->total_cost;
         }
@@ -366,7 +370,23 @@ Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId
     }
     std::sort(price.used.begin(), price.used.end());
     price.used.erase(std::unique(price.used.begin(), price.used.end()), price.used.end());
+    if (plain->written.count > 0 && !writes_.Knows(statement)) {
+        writes_.Note(statement, plans);
+    }
     return price;
+}
+
+std::optional<double> PgWhatIf::WriteCost(IndexId index, StatementId statement) {
+    if (!writes_.Knows(statement)) {
+        const Result<Price> planned = PriceWith(statement, {});
+        if (!planned.ok() || !writes_.Knows(statement)) {
+            return planned.ok() ? std::optional<double>(0) : std::nullopt;
+        }
+    }
+    const HypotheticalIndex* hypothetical = indexes_[Index(index)];
+    const double rows = relations_[Index(RelationOf(hypothetical->relid))].rows;
+    const ScratchContext scratch;
+    return writes_.Cost(index, hypothetical, rows, statement);
 }
 
 Result<Explained> PgWhatIf::Explain(StatementId statement, std::span<const IndexId> indexes) {
@@ -411,9 +431,10 @@ double PgWhatIf::SizeBytes(IndexId index) {
     const HypotheticalIndex* hypothetical = indexes_[Index(index)];
     const double rows = relations_[Index(RelationOf(hypothetical->relid))].rows;
     const ScratchContext scratch;
-    const IndexPages pages =
-        CallHost([=] { return EstimatePages(*hypothetical, hypothetical->relid, rows); });
-    return pages.pages * BLCKSZ;
+    return CallHost([=] {
+        const double share = PredicateShare(hypothetical->relid, hypothetical->predicate, rows);
+        return EstimatePages(*hypothetical, hypothetical->relid, rows * share).pages * BLCKSZ;
+    });
 }
 
 /// The end is told to whoever sets client_min_messages to debug1.

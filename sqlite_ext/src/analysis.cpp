@@ -31,8 +31,8 @@ std::string TextOf(const char* text) {
     return text == nullptr ? "" : text;
 }
 
-void NoteWrite(Actions* actions, bool Actions::*kind, const char* table, const char* schema,
-               const char* trigger) {
+TableWrite* NoteWrite(Actions* actions, bool Actions::*kind, const char* table, const char* schema,
+                      const char* trigger) {
     const std::pair<std::string, std::string> place = {TextOf(schema), TextOf(table)};
     actions->touched.tables.insert(place);
     if (trigger == nullptr) {
@@ -41,6 +41,7 @@ void NoteWrite(Actions* actions, bool Actions::*kind, const char* table, const c
     } else {
         actions->written_below.insert(place);
     }
+    return &actions->touched.writes[place];
 }
 
 /// Nothing is run, but some PRAGMAs act when they are prepared: those are denied.
@@ -55,14 +56,15 @@ int Authorize(void* data, int action, const char* first, const char* second, con
             actions->touched.tables.emplace(TextOf(schema), TextOf(first));
             return SQLITE_OK;
         case SQLITE_INSERT:
-            NoteWrite(actions, &Actions::inserts, first, schema, trigger);
+            NoteWrite(actions, &Actions::inserts, first, schema, trigger)->inserts = true;
             return SQLITE_OK;
         case SQLITE_UPDATE:
             actions->connects = actions->connects || TextOf(first) == "sqlite_master";
-            NoteWrite(actions, &Actions::updates, first, schema, trigger);
+            NoteWrite(actions, &Actions::updates, first, schema, trigger)
+                ->changed.insert(Lower(TextOf(second)));
             return SQLITE_OK;
         case SQLITE_DELETE:
-            NoteWrite(actions, &Actions::deletes, first, schema, trigger);
+            NoteWrite(actions, &Actions::deletes, first, schema, trigger)->deletes = true;
             return SQLITE_OK;
         case SQLITE_FUNCTION:
         case SQLITE_RECURSIVE:

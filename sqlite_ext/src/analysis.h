@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "relations.h"
 #include "replica.h"
 #include "upkeep/advisor/what_if.h"
+#include "write_cost.h"
 
 namespace upkeep::sqlite {
 
@@ -22,7 +24,8 @@ struct Touched {
     bool has_parameters = false;
     advisor::StatementKind kind = advisor::StatementKind::kSelect;
     std::set<std::pair<std::string, std::string>> tables;   // schema, table
-    std::set<std::pair<std::string, std::string>> written;  // by the statement itself
+    std::set<std::pair<std::string, std::string>> written;  // by the statement and its triggers
+    std::map<std::pair<std::string, std::string>, TableWrite> writes;  // how
 };
 
 /// Errors: kInvalidArgument (not one SELECT, INSERT, UPDATE or DELETE; the host's text), kNotFound,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace upkeep::sqlite {
 
@@ -35,8 +36,12 @@ class Pricer {
     Pricer(const PricedStatement& statement, const IndexShapes& indexes)
         : statement_(statement), loops_(statement.mentions, indexes) {}
 
+    double Rows(std::vector<PlanNode>* plan) {
+        return Nest(plan, 1, statement_.text.limit, /*is_outermost=*/true);
+    }
+
     double Total(std::vector<PlanNode>* plan) {
-        const double rows = Nest(plan, 1, statement_.text.limit, /*is_outermost=*/true);
+        const double rows = Rows(plan);
         double steps = kStartSteps;
         double pages = 0;
         if (statement_.is_write) {
@@ -77,8 +82,11 @@ class Pricer {
             return;
         }
         const auto known = results_.find(Lower(node->table));
+        // `SCAN 3 CONSTANT ROWS` is VALUES.
+        const double unknown =
+            Has(*node, " CONSTANT ROW") ? strtod(node->table.c_str(), nullptr) : kUnknownRows;
         level->loops.push_back(LoopPricer::OfResult(
-            node, known == results_.end() ? kUnknownRows : known->second, is_inner));
+            node, known == results_.end() ? unknown : known->second, is_inner));
     }
 
     Level Read(std::vector<PlanNode>* nodes, double times) {
@@ -225,6 +233,11 @@ class Pricer {
 double PricePlan(std::vector<PlanNode>* plan, const PricedStatement& statement,
                  const IndexShapes& indexes) {
     return Pricer(statement, indexes).Total(plan);
+}
+
+double PlanRows(std::vector<PlanNode>* plan, const PricedStatement& statement,
+                const IndexShapes& indexes) {
+    return Pricer(statement, indexes).Rows(plan);
 }
 
 }  // namespace upkeep::sqlite

@@ -31,4 +31,8 @@ struct PricedStatement {
 double PricePlan(std::vector<PlanNode>* plan, const PricedStatement& statement,
                  const IndexShapes& indexes);
 
+/// Rows that come out of the plan (and into the table, for a writing statement).
+double PlanRows(std::vector<PlanNode>* plan, const PricedStatement& statement,
+                const IndexShapes& indexes);
+
 }  // namespace upkeep::sqlite

@@ -149,6 +149,7 @@ void Relations::Describe(const CatalogTable& table, RelationState* state) {
         facts.columns[i].null_ratio = sample.NullRatio(column);
         key_bytes += state->columns[i].is_primary ? sample.ColumnBytes(column) : 0;
     }
+    state->is_without_rowid = table.is_without_rowid;
     state->statistics = std::make_unique<Statistics>(std::move(sample), table.is_without_rowid,
                                                      PageBytes(table.schema), key_bytes);
     facts.rows = state->statistics->rows();

@@ -24,6 +24,7 @@ struct RelationState {
     std::vector<CatalogColumn> columns;
     std::unique_ptr<Statistics> statistics;  // nullptr: virtual tables
     IndexShapes shapes;                      // of the existing indexes, by name
+    bool is_without_rowid = false;
 };
 
 class Relations {

@@ -186,6 +186,10 @@ TextFacts ScanText(std::string_view sql) {
             if (tokens[i].depth == 0) {
                 ReadLimit(tokens, i, &facts);
             }
+        } else if (word == "where") {
+            facts.has_condition = true;
+        } else if (word == "replace" && IsWord(tokens, i + 1, "into")) {
+            facts.replaces = true;
         } else if (word == "exists") {
             facts.has_exists = true;
         } else if (word == "in" && i > 0 && IsMark(tokens, i + 1, '(')) {
@@ -252,6 +256,14 @@ IndexText ScanIndex(std::string_view create_index) {
                                       tokens[last].text.data() + tokens[last].text.size());
     }
     return index;
+}
+
+bool NamesColumn(std::string_view expression, std::string_view column) {
+    const std::vector<Token> tokens = Tokens(expression);
+    return std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) {
+        return (token.kind == TokenKind::kWord || token.kind == TokenKind::kName) &&
+               Unquoted(token) == Lower(column);
+    });
 }
 
 bool IsCreateIndex(std::string_view sql) {

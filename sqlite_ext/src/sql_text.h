@@ -23,6 +23,8 @@ struct TextFacts {
     std::string extreme_column;  // `SELECT min(x) FROM …` or max: x in lower case; empty: not so
     bool has_aggregate = false;  // a built-in aggregate outside brackets
     bool has_exists = false;
+    bool has_condition = false;                           // a WHERE anywhere
+    bool replaces = false;                                // REPLACE INTO, INSERT OR REPLACE INTO
     std::map<std::string, std::vector<InList>> in_lists;  // by lower-case column name
 };
 
@@ -39,6 +41,9 @@ struct IndexText {
 };
 
 IndexText ScanIndex(std::string_view create_index);
+
+/// Does the expression name this column (or anything else so called)?
+bool NamesColumn(std::string_view expression, std::string_view column);
 
 /// Does the text begin with CREATE [UNIQUE] INDEX?
 bool IsCreateIndex(std::string_view sql);

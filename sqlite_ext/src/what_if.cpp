@@ -31,12 +31,15 @@ struct StatementState {
     std::set<TableKey> tables;  // all that it touches
     std::vector<RelationId> relations;
     PricedStatement priced;
+    std::map<RelationId, TableWrite> writes;
+    std::optional<double> written_rows;  // by one execution; asked once
 };
 
 struct IndexState {
     HypotheticalIndex index;
     RelationId relation = -1;
     IndexShape shape;
+    std::optional<IndexWrites> writes;  // asked once
 };
 
 class SqliteWhatIf : public advisor::WhatIf {
@@ -57,7 +60,7 @@ class SqliteWhatIf : public advisor::WhatIf {
     Result<Price> PriceWith(StatementId statement, std::span<const IndexId> indexes) override;
     Result<Explained> Explain(StatementId statement, std::span<const IndexId> indexes) override;
     double SizeBytes(IndexId index) override;
-    std::optional<double> WriteCost(IndexId, StatementId) override { return std::nullopt; }
+    std::optional<double> WriteCost(IndexId index, StatementId statement) override;
     advisor::Dialect dialect() const override;
     std::string Quote(std::string_view name) const override { return QuotedIfNeeded(name); }
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
@@ -77,7 +80,8 @@ class SqliteWhatIf : public advisor::WhatIf {
     std::string SpecSql(const IndexSpec& spec) const;
     void AddMentions(const std::vector<Mention>& mentions, Statement* statement,
                      StatementState* state);
-    std::vector<RelationId> Written(const Touched& touched);
+    std::vector<RelationId> Written(const Touched& touched, StatementState* state);
+    std::optional<double> WrittenRows(StatementId statement);
 
     sqlite3* db_;
     Catalog catalog_;
@@ -116,7 +120,7 @@ Result<Statement> SqliteWhatIf::Analyse(std::string_view text) {
     statement.is_generic = touched.value().has_parameters;
     statement.fingerprint =
         capture::Fingerprint(capture::Normalize(state.text, capture::SqlDialect::kSqlite));
-    statement.written = Written(touched.value());
+    statement.written = Written(touched.value(), &state);
     for (const RelationId id : statement.written) {
         state.priced.indexes_on_written += static_cast<double>(relations_.at(id).shapes.size());
     }
@@ -164,12 +168,19 @@ void SqliteWhatIf::AddMentions(const std::vector<Mention>& mentions, Statement* 
     }
 }
 
-std::vector<RelationId> SqliteWhatIf::Written(const Touched& touched) {
+std::vector<RelationId> SqliteWhatIf::Written(const Touched& touched, StatementState* state) {
     std::vector<RelationId> written;
     for (const auto& [schema, table] : touched.written) {
         const CatalogTable* found = catalog_.Find(schema, table);
         if (found != nullptr && found->kind != TableKind::kView) {
             written.push_back(relations_.Meet(schema, table));
+            const auto how = touched.writes.find({schema, table});
+            if (how != touched.writes.end()) {
+                TableWrite& write = state->writes[written.back()] = how->second;
+                write.replaces = state->priced.text.replaces;
+                write.clears = write.deletes && !write.inserts && write.changed.empty() &&
+                               !state->priced.text.has_condition;
+            }
         }
     }
     std::sort(written.begin(), written.end());
@@ -199,7 +210,7 @@ IndexId SqliteWhatIf::AddIndex(HypotheticalIndex index, RelationId relation, Ind
             replica_.AnalysedRows(state.schema, state.table).value_or(state.statistics->rows());
         index.stat = state.statistics->Stat1(shape, rows);
     }
-    indexes_.push_back({std::move(index), relation, std::move(shape)});
+    indexes_.push_back({std::move(index), relation, std::move(shape), std::nullopt});
     return static_cast<IndexId>(indexes_.size() - 1);
 }
 
@@ -349,6 +360,42 @@ double SqliteWhatIf::SizeBytes(IndexId index) {
     const IndexState& state = indexes_.at(static_cast<size_t>(index));
     const RelationState& relation = relations_.at(state.relation);
     return relation.statistics == nullptr ? 0 : relation.statistics->IndexSize(state.shape).bytes;
+}
+
+std::optional<double> SqliteWhatIf::WrittenRows(StatementId statement) {
+    StatementState& state = statements_.at(static_cast<size_t>(statement));
+    if (!state.written_rows) {
+        Result<Planned> planned = Plan(statement, {});
+        if (!planned.ok()) {
+            return std::nullopt;
+        }
+        IndexShapes shapes;
+        for (const RelationId id : state.relations) {
+            shapes.insert(relations_.at(id).shapes.begin(), relations_.at(id).shapes.end());
+        }
+        state.written_rows = PlanRows(&planned.value().plan, state.priced, shapes);
+    }
+    return state.written_rows;
+}
+
+std::optional<double> SqliteWhatIf::WriteCost(IndexId index, StatementId statement) {
+    IndexState& state = indexes_.at(static_cast<size_t>(index));
+    RelationState& relation = relations_.at(state.relation);
+    const auto& writes = statements_.at(static_cast<size_t>(statement)).writes;
+    const auto write = writes.find(state.relation);
+    if (write == writes.end() || relation.statistics == nullptr) {
+        return 0;
+    }
+    const std::optional<double> rows = WrittenRows(statement);
+    if (!rows) {
+        return std::nullopt;
+    }
+    if (!state.writes) {
+        state.writes = WritesOf(state.shape, relation.statistics.get());
+    }
+    const bool is_read =
+        !write->second.changed.empty() && ReadsChanged(state.shape, relation, write->second);
+    return IndexWriteCost(*state.writes, write->second, is_read, *rows);
 }
 
 advisor::Dialect SqliteWhatIf::dialect() const {

@@ -71,6 +71,7 @@ class Scenario(WhatIf):
         for row, following in zip(advice, advice[1:]):
             self.assertAlmostEqual(row["cost_after"], following["cost_before"], delta=1e-6 * row["cost_after"])
         total = sum(weight * predicted[text][1] for text, weight in zip(texts, weights))
+        total += sum(row["write_cost"] for row in advice)
         self.assertAlmostEqual(total, advice[-1]["cost_after"], delta=1e-6 * total)
         baseline = sum(weight * before[text] for text, weight in zip(texts, weights))
         self.assertAlmostEqual(baseline, advice[0]["cost_before"], delta=0.001 * baseline)

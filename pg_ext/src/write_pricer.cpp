@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "write_pricer.h"
+
+#include <algorithm>
+
+#include "guard.h"
+
+namespace upkeep::pg {
+
+namespace {
+
+std::set<int> MembersOf(const Bitmapset* set) {
+    std::set<int> members;
+    for (int member = bms_next_member(set, -1); member >= 0;
+         member = bms_next_member(set, member)) {
+        members.insert(member);
+    }
+    return members;
+}
+
+bool Meet(const std::set<int>& some, const std::set<int>& others) {
+    return std::any_of(some.begin(), some.end(),
+                       [&](int member) { return others.count(member) > 0; });
+}
+
+}  // namespace
+
+void WritePricer::Note(advisor::StatementId statement, const std::vector<PlannedStmt*>& plans) {
+    std::vector<Write>& known = writes_[statement];
+    known.clear();
+    for (PlannedStmt* plan : plans) {
+        const PlainArray<PlainWrite>* writes = CallHost([=] { return WritesOf(plan); });
+        for (int i = 0; i < writes->count; ++i) {
+            const PlainWrite& write = writes->items[i];
+            known.push_back({write.relid, write.inserted, write.updated, write.deleted,
+                             MembersOf(write.changed)});
+        }
+    }
+}
+
+const WritePricer::Index& WritePricer::IndexOf(advisor::IndexId id, const HypotheticalIndex* index,
+                                               double rows) {
+    const auto [place, is_new] = indexes_.try_emplace(id);
+    if (is_new) {
+        place->second.facts = CallHost([=] { return FactsOfAssumed(*index, rows); });
+        place->second.attributes = MembersOf(CallHost([=] { return AttributesOf(*index); }));
+    }
+    return place->second;
+}
+
+const WritePricer::Table& WritePricer::TableOf(Oid relid, double rows) {
+    const auto [place, is_new] = tables_.try_emplace(relid);
+    if (is_new) {
+        const TableIndexes* read = CallHost([=] { return ReadTableIndexes(relid, rows); });
+        place->second.indexes.assign(read->entries.items,
+                                     read->entries.items + read->entries.count);
+        place->second.attributes = MembersOf(read->attributes);
+    }
+    return place->second;
+}
+
+double WritePricer::UpdateCost(const Write& write, const Index& index, double rows) {
+    const Table& table = TableOf(write.relid, rows);
+    const bool was_hot = !Meet(write.changed, table.attributes);
+    if (was_hot && !Meet(write.changed, index.attributes)) {
+        return 0;
+    }
+    double cost =
+        EntriesCost(index.facts, write.updated) + DeadEntriesCost(index.facts, write.updated);
+    if (was_hot) {
+        for (const EntryFacts& other : table.indexes) {
+            cost += EntriesCost(other, write.updated) + DeadEntriesCost(other, write.updated);
+        }
+    }
+    return cost;
+}
+
+double WritePricer::Cost(advisor::IndexId id, const HypotheticalIndex* index, double rows,
+                         advisor::StatementId statement) {
+    double cost = 0;
+    for (const Write& write : writes_[statement]) {
+        if (write.relid != index->relid) {
+            continue;
+        }
+        const Index& facts = IndexOf(id, index, rows);
+        cost +=
+            EntriesCost(facts.facts, write.inserted) + DeadEntriesCost(facts.facts, write.deleted);
+        if (write.updated > 0) {
+            cost += UpdateCost(write, facts, rows);
+        }
+    }
+    return cost;
+}
+
+}  // namespace upkeep::pg
