@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost \
+	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
 	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite clean
 
 help:            ## this list
@@ -97,6 +97,11 @@ bench-sqlite: sqlite ## what capture costs an application with SQLite, as a rati
 	@cmake -S . -B build-bench -DUPKEEP_BENCH=ON -DUPKEEP_TESTS=OFF >/dev/null
 	@$(MAKE) --no-print-directory -C build-bench -j$(JOBS) upkeep_bench_sqlite
 	@build-bench/upkeep_bench_sqlite $(CURDIR)/$(BUILD)/upkeep.so
+
+bench-prices: pg ## truth of prices and sizes: 200 random statements and index sets, then built for real (minutes)
+	@$(MAKE) --no-print-directory -C pg_ext/test PG_CONFIG=$(PG_CONFIG) >/dev/null
+	@UPKEEP_GUARD_TEST=1 UPKEEP_TRUTH_PAIRS=$${UPKEEP_TRUTH_PAIRS:-200} bash tests/pg/with_cluster.sh \
+		-c autovacuum=off /usr/bin/python3 -B tests/pg/test_price_truth.py
 
 bench-cost: pg   ## what capture costs a PostgreSQL backend, in instructions (valgrind, minutes)
 	@bash bench/capture_cost.sh

@@ -4,18 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "key_facts.h"
+#include "value_classes.h"
+
 extern "C" {
 #include "access/htup_details.h"
 #include "access/nbtree.h"
-#include "access/table.h"
-#include "catalog/pg_statistic.h"
-#include "catalog/pg_statistic_ext.h"
-#include "catalog/pg_statistic_ext_data.h"
-#include "nodes/nodeFuncs.h"
-#include "statistics/statistics.h"
-#include "utils/rel.h"
-#include "utils/selfuncs.h"
-#include "utils/syscache.h"
+#include "catalog/pg_opfamily.h"
 }
 
 namespace upkeep::pg {
@@ -26,21 +21,10 @@ constexpr double kPageBytes = BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(BT
 constexpr double kInnerBytes = kPageBytes - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100.0;
 constexpr double kLinePointer = sizeof(ItemIdData);
 constexpr double kRowPointer = sizeof(ItemPointerData);
-constexpr int kMostCommon = 100;
 // From this correlation on, rows come in the order of the key.
 constexpr double kInOrder = 0.95;
-
-/// What the statistics say of one key.
-struct KeyFacts {
-    double width;     // bytes, without alignment
-    double distinct;  // values other than NULL
-    double null_ratio;
-    double correlation;  // of values and places in the table, -1 to 1
-    int common_count;
-    float4 common[kMostCommon];  // frequencies of the most common values
-    int16 length;
-    char align;
-};
+// Rows that stand for all when the average tuple is looked for.
+constexpr int kExamples = 512;
 
 double Aligned(double bytes, double boundary) {
     return std::ceil(bytes / boundary) * boundary;
@@ -57,86 +41,6 @@ double Boundary(char align) {
         default:
             return 1;
     }
-}
-
-KeyFacts FactsOfKey(Oid relid, AttrNumber attno, Oid type, int32 typmod, double rows) {
-    KeyFacts facts = {};
-    bool by_value = false;
-    get_typlenbyvalalign(type, &facts.length, &by_value, &facts.align);
-    facts.width = facts.length > 0 ? facts.length : get_typavgwidth(type, typmod);
-    facts.distinct = type == BOOLOID ? 2 : std::min(rows, std::max(200.0, rows * 0.1));
-    HeapTuple tuple = attno > 0 ? SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
-                                                  Int16GetDatum(attno), BoolGetDatum(false))
-                                : nullptr;
-    if (!HeapTupleIsValid(tuple)) {
-        return facts;
-    }
-    auto* statistics = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(tuple));
-    facts.null_ratio = statistics->stanullfrac;
-    if (statistics->stawidth > 0) {
-        facts.width = statistics->stawidth;
-    }
-    if (statistics->stadistinct > 0) {
-        facts.distinct = statistics->stadistinct;
-    } else if (statistics->stadistinct < 0) {
-        facts.distinct = -statistics->stadistinct * rows;
-    }
-    AttStatsSlot slot;
-    if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_MCV, InvalidOid, ATTSTATSSLOT_NUMBERS)) {
-        facts.common_count = std::min(slot.nnumbers, kMostCommon);
-        std::copy_n(slot.numbers, facts.common_count, facts.common);
-        free_attstatsslot(&slot);
-    }
-    if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid,
-                         ATTSTATSSLOT_NUMBERS)) {
-        facts.correlation = slot.nnumbers == 1 ? slot.numbers[0] : 0;
-        free_attstatsslot(&slot);
-    }
-    ReleaseSysCache(tuple);
-    return facts;
-}
-
-/// Extended statistics' count of distinct combinations of exactly these columns; 0: none.
-double CombinedDistinct(Oid relid, const AttrNumber* attnos, int count, double rows) {
-    Bitmapset* wanted = nullptr;
-    for (int i = 0; i < count; ++i) {
-        if (attnos[i] <= 0) {
-            return 0;
-        }
-        wanted = bms_add_member(wanted, attnos[i]);
-    }
-    Relation relation = table_open(relid, AccessShareLock);
-    List* oids = RelationGetStatExtList(relation);
-    table_close(relation, AccessShareLock);
-    double found = 0;
-    ListCell* cell = nullptr;
-    foreach (cell, oids) {
-        const Oid oid = lfirst_oid(cell);
-        HeapTuple data =
-            SearchSysCache2(STATEXTDATASTXOID, ObjectIdGetDatum(oid), BoolGetDatum(false));
-        if (!HeapTupleIsValid(data)) {
-            continue;
-        }
-        bool is_null = true;
-        SysCacheGetAttr(STATEXTDATASTXOID, data, Anum_pg_statistic_ext_data_stxdndistinct,
-                        &is_null);
-        ReleaseSysCache(data);
-        if (is_null) {
-            continue;
-        }
-        MVNDistinct* combinations = statext_ndistinct_load(oid, false);
-        for (uint32 i = 0; i < combinations->nitems; ++i) {
-            const MVNDistinctItem& item = combinations->items[i];
-            Bitmapset* these = nullptr;
-            for (int k = 0; k < item.nattributes; ++k) {
-                these = bms_add_member(these, item.attributes[k]);
-            }
-            if (bms_equal(these, wanted)) {
-                found = item.ndistinct < 0 ? -item.ndistinct * rows : item.ndistinct;
-            }
-        }
-    }
-    return found;
 }
 
 /// May equal keys share one posting list? As nbtree decides at build time.
@@ -156,89 +60,97 @@ bool Deduplicates(const HypotheticalIndex& index) {
     return true;
 }
 
-/// Leaf bytes of `keys` keys that stand for `rows` rows between them.
-double LeafBytes(double rows, double keys, double tuple_bytes, bool deduplicates) {
-    if (rows <= 0) {
-        return 0;
+/// The tuple of one row: which columns are NULL and how wide the others are follows from `example`.
+double TupleBytes(const KeyFacts* columns, int count, int example) {
+    double data = 0;
+    bool has_null = false;
+    double step = 0.618033988749895;  // a sequence of its own for each column, evenly spread
+    for (int i = 0; i < count; ++i) {
+        const KeyFacts& column = columns[i];
+        double unused = 0;
+        const double place = std::modf((example + 0.5) * step, &unused);
+        step = std::modf(step * 1.3247179572447460 + 0.1, &unused);
+        if (place < column.null_ratio) {
+            has_null = true;
+            continue;
+        }
+        const double bytes = SizeAt(column, (place - column.null_ratio) / (1 - column.null_ratio));
+        // Short values of varying length stand where the last one ends.
+        const bool is_packed = column.length == -1 && bytes <= VARATT_SHORT_MAX;
+        data = is_packed ? data : Aligned(data, Boundary(column.align));
+        data += bytes;
     }
-    keys = std::clamp(keys, 1.0, std::max(rows, 1.0));
-    if (!deduplicates || rows <= keys) {
+    const double head = has_null
+                            ? MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData))
+                            : sizeof(IndexTupleData);
+    return Aligned(head + data, MAXIMUM_ALIGNOF);
+}
+
+double AverageTuple(const KeyFacts* columns, int count) {
+    double sum = 0;
+    for (int example = 0; example < kExamples; ++example) {
+        sum += TupleBytes(columns, count, example);
+    }
+    return sum / kExamples;
+}
+
+/// Leaf bytes of one key that `rows` rows have.
+double KeyBytes(double rows, double tuple_bytes, bool deduplicates) {
+    if (!deduplicates || rows <= 1) {
         return rows * (tuple_bytes + kLinePointer);
     }
     // As nbtdedup.h: a posting list tuple grows to a tenth of a page at most.
     const double most_bytes = MAXALIGN_DOWN(BLCKSZ * 10 / 100) - sizeof(ItemIdData);
     const double most_rows = std::max(1.0, std::floor((most_bytes - tuple_bytes) / kRowPointer));
-    const double rows_per_key = rows / keys;
-    if (rows_per_key < 2) {  // some keys have two rows, the others one
-        const double pairs = rows - keys;
-        return pairs * (Aligned(tuple_bytes + 2 * kRowPointer, MAXIMUM_ALIGNOF) + kLinePointer) +
-               (keys - pairs) * (tuple_bytes + kLinePointer);
+    const auto posting = [&](double count) {
+        return kLinePointer + (count < 2
+                                   ? tuple_bytes
+                                   : Aligned(tuple_bytes + count * kRowPointer, MAXIMUM_ALIGNOF));
+    };
+    if (rows < 2) {  // some keys have two rows, the others one
+        return (rows - 1) * posting(2) + (2 - rows) * posting(1);
     }
-    const double full = std::floor(rows_per_key / most_rows);
-    const double rest = rows_per_key - full * most_rows;
-    double bytes =
-        full * (Aligned(tuple_bytes + most_rows * kRowPointer, MAXIMUM_ALIGNOF) + kLinePointer);
-    if (rest >= 1) {
-        bytes +=
-            kLinePointer +
-            (rest < 2 ? tuple_bytes : Aligned(tuple_bytes + rest * kRowPointer, MAXIMUM_ALIGNOF));
-    }
-    return keys * bytes;
+    const double full = std::floor(rows / most_rows);
+    const double rest = rows - full * most_rows;
+    return full * posting(most_rows) + (rest >= 1 ? posting(rest) : 0);
 }
 
-}  // namespace
-
-IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows) {
-    rows = std::max(rows, 0.0);
-    double data = 0;
-    double none_null = 1;
-    double product = 1;
-    double largest = 1;
-    KeyFacts first = {};
-    for (int i = 0; i < index.column_count; ++i) {
-        const KeyFacts facts =
-            FactsOfKey(relid, index.attnos[i], index.types[i], index.typmods[i], rows);
-        const double present = 1 - facts.null_ratio;
-        if (facts.length > 0) {
-            data = Aligned(data, Boundary(facts.align));
-        }
-        data += facts.width * present;
-        none_null *= present;
-        if (i < index.key_count) {
-            const double distinct = facts.distinct + (facts.null_ratio > 0 ? 1 : 0);
-            product *= std::max(distinct, 1.0);
-            largest = std::max(largest, distinct);
-        }
-        if (i == 0) {
-            first = facts;
-        }
+/// Leaf bytes of keys of one class: each has `expected` rows, by chance where they are few.
+double ClassBytes(const KeyClass& keys, double tuple_bytes, bool deduplicates) {
+    if (!keys.by_chance || !deduplicates || keys.rows > 30) {
+        return keys.values * KeyBytes(keys.rows, tuple_bytes, deduplicates);
     }
-    double keys = std::min(product, rows);
-    if (index.key_count > 1) {
-        const double combined = CombinedDistinct(relid, index.attnos, index.key_count, rows);
-        keys = combined > 0 ? std::min(combined, rows) : std::max(keys, std::min(largest, rows));
-    }
-    const double with_bitmap = sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData);
-    const double head =
-        none_null * sizeof(IndexTupleData) + (1 - none_null) * MAXALIGN(with_bitmap);
-    const double tuple_bytes = Aligned(head + data, MAXIMUM_ALIGNOF);
-    const bool deduplicates = Deduplicates(index);
-
     double bytes = 0;
-    if (index.key_count == 1) {
-        // The most common values and NULL are keys of their own; the rest shares the rest.
-        double left_rows = rows * (1 - first.null_ratio);
-        double left_keys = std::max(first.distinct, 1.0);
-        for (int i = 0; i < first.common_count; ++i) {
-            const double common_rows = first.common[i] * rows;
-            bytes += LeafBytes(common_rows, 1, tuple_bytes, deduplicates);
-            left_rows -= common_rows;
-            left_keys -= 1;
+    double left = 1;
+    double chance =
+        keys.trials > 0 ? std::pow(1 - keys.rows / keys.trials, keys.trials) : std::exp(-keys.rows);
+    const double odds = keys.trials > 0 ? keys.rows / (keys.trials - keys.rows) : 0;
+    for (int k = 1; k <= 60 && left > 1e-6; ++k) {
+        left -= chance;
+        chance *= keys.trials > 0 ? odds * (keys.trials - k + 1) / k : keys.rows / k;
+        bytes += chance * KeyBytes(k, tuple_bytes, true);
+    }
+    return keys.values * bytes;
+}
+
+IndexPages Estimate(const HypotheticalIndex& index, Oid relid, double rows) {
+    auto* columns = static_cast<KeyFacts*>(palloc(sizeof(KeyFacts) * index.column_count));
+    for (int i = 0; i < index.column_count; ++i) {
+        columns[i] = FactsOfColumn(index, i, relid, rows);
+    }
+    const double tuple_bytes = AverageTuple(columns, index.column_count);
+    const bool deduplicates = Deduplicates(index);
+    double bytes = rows * (tuple_bytes + kLinePointer);
+    bool has_equal = false;
+    if (deduplicates) {
+        const double combined =
+            index.key_count > 1 ? CombinedDistinct(relid, index.attnos, index.key_count, rows) : 0;
+        const PlainArray<KeyClass> classes = KeyClasses(columns, index.key_count, rows, combined);
+        bytes = 0;
+        for (int i = 0; i < classes.count; ++i) {
+            bytes += ClassBytes(classes.items[i], tuple_bytes, deduplicates);
+            has_equal = has_equal || classes.items[i].rows >= 2;
         }
-        bytes += LeafBytes(rows * first.null_ratio, 1, MAXALIGN(with_bitmap), deduplicates);
-        bytes += LeafBytes(std::max(left_rows, 0.0), left_keys, tuple_bytes, deduplicates);
-    } else {
-        bytes = LeafBytes(rows, keys, tuple_bytes, deduplicates);
     }
     // Each leaf but the last also holds a high key, cut to the columns that tell it from its right
     // neighbour: take it as wide as a tuple.
@@ -246,7 +158,7 @@ IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows)
     double level_pages =
         std::max(1.0, std::ceil(bytes / std::max(tuple_bytes, leaf_bytes - tuple_bytes)));
     double pages = 1 + level_pages;  // the metapage
-    const double pivot = tuple_bytes + kLinePointer + (keys < rows ? MAXALIGN(kRowPointer) : 0);
+    const double pivot = tuple_bytes + kLinePointer + (has_equal ? MAXALIGN(kRowPointer) : 0);
     int height = 0;
     while (level_pages > 1) {
         level_pages = std::ceil(level_pages / std::max(2.0, std::floor(kInnerBytes / pivot)));
@@ -256,6 +168,24 @@ IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows)
     return {pages, rows, height, bytes / std::max(rows, 1.0)};
 }
 
+}  // namespace
+
+IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows) {
+    rows = std::max(rows, 0.0);
+    KnownSizes* known = index.sizes;
+    for (int i = 0; i < kKnownSizes; ++i) {
+        if (known->relids[i] == relid && known->rows[i] == rows) {
+            return known->pages[i];
+        }
+    }
+    const IndexPages pages = Estimate(index, relid, rows);
+    const int at = known->next++ % kKnownSizes;
+    known->relids[at] = relid;
+    known->rows[at] = rows;
+    known->pages[at] = pages;
+    return pages;
+}
+
 double InsertionPlaces(Oid relid, const AttrNumber* attnos, int key_count, double rows,
                        double pages) {
     double places = 1;
@@ -263,11 +193,7 @@ double InsertionPlaces(Oid relid, const AttrNumber* attnos, int key_count, doubl
         if (attnos[i] <= 0) {
             return pages;  // an expression: anywhere
         }
-        Oid type = InvalidOid;
-        int32 typmod = 0;
-        Oid collation = InvalidOid;
-        get_atttypetypmodcoll(relid, attnos[i], &type, &typmod, &collation);
-        const KeyFacts facts = FactsOfKey(relid, attnos[i], type, typmod, rows);
+        const KeyFacts facts = FactsOfAttribute(relid, attnos[i], rows);
         if (std::fabs(facts.correlation) >= kInOrder && facts.distinct > 1) {
             break;  // each row behind the last one, within what stands before this key
         }

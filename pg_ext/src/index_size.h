@@ -9,13 +9,6 @@
 
 namespace upkeep::pg {
 
-struct IndexPages {
-    double pages;        // all of them, metapage and inner pages too
-    double tuples;       // rows it points to
-    int tree_height;     // levels above the leaves
-    double tuple_bytes;  // of one row on a leaf, line pointer included
-};
-
 /// `rows` rows of the index's table are in it.
 IndexPages EstimatePages(const HypotheticalIndex& index, Oid relid, double rows);
 

@@ -73,6 +73,7 @@ HypotheticalIndex* Allocate(Oid relid, int key_count, int column_count, int numb
     index->nulls_first = static_cast<bool*>(palloc0(sizeof(bool) * key_count));
     index->is_partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
     index->deduplicates = true;
+    index->sizes = static_cast<KnownSizes*>(palloc0(sizeof(KnownSizes)));
     index->fill_percent = BTREE_DEFAULT_FILLFACTOR;
     return index;
 }

@@ -67,6 +67,22 @@ struct PlainStatement {
     List* relations;  // oids of all that the rewritten queries name
 };
 
+struct IndexPages {
+    double pages;        // all of them, metapage and inner pages too
+    double tuples;       // rows it points to
+    int tree_height;     // levels above the leaves
+    double tuple_bytes;  // of one row on a leaf, line pointer included
+};
+
+/// Sizes asked before, of the table or of several partitions: the planner asks again and again.
+constexpr int kKnownSizes = 8;
+struct KnownSizes {
+    Oid relids[kKnownSizes];
+    double rows[kKnownSizes];
+    IndexPages pages[kKnownSizes];
+    unsigned next;
+};
+
 /// A hypothetical B-tree, ready to become an IndexOptInfo.
 struct HypotheticalIndex {
     Oid oid;  // outside of what the catalogs use; only our own planning sees it
@@ -90,6 +106,7 @@ struct HypotheticalIndex {
     bool deduplicates;
     int fill_percent;  // of leaf pages
     Oid tablespace;
+    KnownSizes* sizes;
 };
 
 }  // namespace upkeep::pg

@@ -437,19 +437,17 @@ double PgWhatIf::SizeBytes(IndexId index) {
     });
 }
 
-/// The end is told to whoever sets client_min_messages to debug1.
+/// Told to whoever sets client_min_messages to debug1.
 void PgWhatIf::Report(const advisor::Progress& progress) {
-    if (progress.phase != "done") {
-        return;
-    }
+    const char* phase = HostText(progress.phase);
     const auto statements = static_cast<long long>(progress.statements_total);
     const auto calls = static_cast<long long>(progress.planner_calls);
     const auto hits = static_cast<long long>(progress.cache_hits);
     const auto elapsed = static_cast<long long>(ElapsedMs());
     CallHostVoid([=] {
-        ereport(DEBUG1, errmsg_internal("upkeep: %lld statements, %lld planner calls, %lld cache "
-                                        "hits, %lld ms",
-                                        statements, calls, hits, elapsed));
+        ereport(DEBUG1, errmsg_internal("upkeep: %s: %lld statements, %lld planner calls, "
+                                        "%lld cache hits, %lld ms",
+                                        phase, statements, calls, hits, elapsed));
     });
 }
 

@@ -2,3 +2,6 @@
 CREATE FUNCTION guard_throw(kind text) RETURNS text LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'upkeep_guard_throw';
 CREATE FUNCTION guard_alive() RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_guard_alive';
 CREATE FUNCTION guard_resident_kb() RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_guard_resident_kb';
+
+CREATE FUNCTION estimated_index_bytes(create_index text) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'upkeep_test_index_bytes' LANGUAGE C STRICT;

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "candidates_covering.h"
 #include "match.h"
 
 namespace upkeep::advisor {
@@ -33,6 +34,7 @@ struct Input {
     std::map<int, size_t> popularity;  // equality column -> statements that compare it
     int max_columns = 3;
     bool has_nulls_order = false;
+    bool wants_covering = false;
 };
 
 /// Specs in the order in which they were first met, each once.
@@ -230,9 +232,19 @@ struct Generator {
     void (*generate)(const Input& in, const RelationUse& use, Pool* pool);
 };
 
-// Kinds that this version generates and prices. Covering, partial, expression … come as rows here.
+/// What covers the use, behind the B-trees that serve it.
+void GenerateCovering(const Input& in, const RelationUse& use, Pool* pool) {
+    Pool serving;
+    GenerateBtree(in, use, &serving);
+    for (IndexSpec& spec : CoveringSpecs(in.relation, use, serving.specs(), in.max_columns)) {
+        pool->Add(std::move(spec));
+    }
+}
+
+// Kinds that this version generates and prices. Partial, expression … come as rows here.
 constexpr Generator kGenerators[] = {
     {IndexKind::kBtree, GenerateBtree},
+    {IndexKind::kCovering, GenerateCovering},
 };
 
 /// How much of a use an index takes over, 0 (nothing) to about 2. Only orders candidates where a
@@ -259,8 +271,10 @@ std::vector<IndexSpec> TakeTurns(const Input& in, const std::vector<IndexSpec>& 
     std::vector<std::vector<std::pair<double, size_t>>> wishes(in.shapes.size());
     for (size_t s = 0; s < in.shapes.size(); ++s) {
         for (size_t c = 0; c < specs.size(); ++c) {
+            const RelationUse& use = *in.shapes[s].use;
             const double strength =
-                Strength(MatchUse(specs[c], in.relation, *in.shapes[s].use, in.has_nulls_order));
+                Strength(MatchUse(specs[c], in.relation, use, in.has_nulls_order)) +
+                (specs[c].kind == IndexKind::kCovering && Covers(specs[c], use) ? 0.5 : 0);
             if (strength > 0) {
                 total[c] += strength * in.shapes[s].importance;
                 wishes[s].emplace_back(strength, c);
@@ -331,19 +345,39 @@ Pool WithoutExisting(const Input& in, const Pool& pool) {
     return kept;
 }
 
+std::vector<IndexSpec> GenerateCoveringFor(const Input& in, size_t limit) {
+    Pool pool;
+    for (const Shape& shape : in.shapes) {
+        GenerateCovering(in, *shape.use, &pool);
+    }
+    for (IndexSpec& spec : MergedCovering(in.relation, pool.specs())) {
+        pool.Add(std::move(spec));
+    }
+    return TakeTurns(in, WithoutExisting(in, pool).specs(), limit);
+}
+
 std::vector<IndexSpec> GenerateFor(const Input& in, size_t limit) {
     Pool pool;
-    for (const Generator& generator : kGenerators) {
-        for (const Shape& shape : in.shapes) {
-            generator.generate(in, *shape.use, &pool);
-        }
+    for (const Shape& shape : in.shapes) {
+        GenerateBtree(in, *shape.use, &pool);
     }
     pool = WithoutExisting(in, pool);
     if (in.shapes.size() > 1) {
         AddMerged(in, TakeTurns(in, pool.specs(), limit), &pool);
         pool = WithoutExisting(in, pool);
     }
-    return TakeTurns(in, pool.specs(), limit);
+    std::vector<IndexSpec> specs = TakeTurns(in, pool.specs(), limit);
+    if (in.wants_covering) {
+        Pool all;
+        for (IndexSpec& spec : specs) {
+            all.Add(std::move(spec));
+        }
+        for (IndexSpec& spec : GenerateCoveringFor(in, limit)) {
+            all.Add(std::move(spec));
+        }
+        specs = all.specs();
+    }
+    return specs;
 }
 
 /// Two uses with the same signature are served alike by every index.
@@ -362,6 +396,10 @@ std::string Signature(const RelationUse& use) {
     }
     out += '|';
     for (const int column : use.group) {
+        put(column);
+    }
+    out += '|';
+    for (const int column : use.needed) {
         put(column);
     }
     return out;
@@ -444,13 +482,18 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
     }
     std::vector<Candidate> candidates;
     for (const auto& [id, items] : users) {
-        const Input in = MakeInput(port, id, workload, options.max_columns);
+        Input in = MakeInput(port, id, workload, options.max_columns);
+        // Without INCLUDE the columns would be keys: a choice of its own, and not made yet.
+        in.wants_covering = options.wants_covering && port.dialect().has_include;
         for (IndexSpec& spec : GenerateFor(in, options.max_per_relation)) {
             Candidate candidate{std::move(spec), {}};
             for (const size_t i : items) {
                 const std::vector<RelationUse>& uses = workload.items[i].statement.uses;
                 if (std::any_of(uses.begin(), uses.end(), [&](const RelationUse& use) {
-                        return Concerns(candidate.spec, use);
+                        return Concerns(candidate.spec, use) ||
+                               (candidate.spec.relation == use.relation &&
+                                candidate.spec.kind == IndexKind::kCovering &&
+                                Covers(candidate.spec, use));
                     })) {
                     candidate.items.push_back(i);
                 }

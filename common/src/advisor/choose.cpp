@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "improve.h"
 #include "search.h"
 
 namespace upkeep::advisor {
@@ -16,10 +17,21 @@ double CostOf(const std::vector<PricedIndex>& rows, double baseline) {
     return rows.empty() ? baseline : rows.back().cost_after;
 }
 
+/// Pairs of candidate and statement up to which step by step search with real prices is affordable.
+constexpr size_t kSmall = 600;
+
+bool IsSmall(const Collection& collection) {
+    size_t pairs = 0;
+    for (const std::vector<size_t>& items : collection.facts().items) {
+        pairs += items.size();
+    }
+    return pairs <= kSmall;
+}
+
 }  // namespace
 
 Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
-                        const std::vector<std::optional<int64_t>>& budgets) {
+                        const std::vector<std::optional<int64_t>>& budgets, bool is_total_only) {
     Choice choice;
     const double baseline = collection.baseline_cost();
     // A fifth of the time is kept for planning the final sets again.
@@ -27,15 +39,26 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
         .budget_bytes = {},
         .min_saving = std::max(options.min_saving_ratio, kLeastSavingRatio) * baseline,
         .deadline_ms = options.time_limit_ms - options.time_limit_ms / 5};
+    const int64_t deadline = limits.deadline_ms;
+    Improver improver(collection.port(), collection.workload(), collection.cache(),
+                      collection.facts(), deadline);
+    improver.Collect();
+    collection.Report("collected", 0);
     std::vector<IndexSet> sets;
     for (const std::optional<int64_t>& budget : budgets) {
         limits.budget_bytes = budget;
-        Search search(collection.port(), collection.workload(), collection.cache(),
-                      collection.facts(), limits);
-        sets.push_back(search.Run());
-        choice.is_complete = choice.is_complete && search.is_complete();
+        std::vector<IndexSet> starts = sets;
+        if (IsSmall(collection)) {
+            Search search(collection.port(), collection.workload(), collection.cache(),
+                          collection.facts(), limits);
+            starts.push_back(search.Run());
+            choice.is_complete = choice.is_complete && search.is_complete();
+        }
+        sets.push_back(improver.Choose(budget, limits.min_saving, starts));
     }
+    choice.is_complete = choice.is_complete && improver.is_complete();
     limits.deadline_ms = options.time_limit_ms;
+    limits.is_total_only = is_total_only;
     for (const IndexSet& set : sets) {
         std::vector<PricedIndex> rows =
             PriceRows(collection.port(), collection.workload(), collection.cache(),

@@ -15,8 +15,10 @@ struct Choice {
     bool is_complete = true;                     // false: the time limit ended the search early
 };
 
-/// `budgets` ascending; nullopt: no limit. A larger budget never gets a costlier set. Throws Error.
+/// `budgets` ascending; nullopt: no limit. A larger budget never gets a costlier set.
+/// With is_total_only the steps to a set are priced by what is known. Throws Error.
 Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
-                        const std::vector<std::optional<int64_t>>& budgets);
+                        const std::vector<std::optional<int64_t>>& budgets,
+                        bool is_total_only = false);
 
 }  // namespace upkeep::advisor

@@ -86,7 +86,11 @@ Collection::Collection(WhatIf& port, const AdviseOptions& options)
     if (baseline_cost_ <= 0) {
         return;
     }
-    DeclareAll(GenerateCandidates(port, workload_, {.max_columns = options.max_columns}));
+    const bool wants_covering =
+        options.kinds.empty() || std::find(options.kinds.begin(), options.kinds.end(),
+                                           IndexKind::kCovering) != options.kinds.end();
+    DeclareAll(GenerateCandidates(
+        port, workload_, {.max_columns = options.max_columns, .wants_covering = wants_covering}));
     if (ids_.empty()) {
         return;
     }

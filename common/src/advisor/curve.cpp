@@ -41,7 +41,8 @@ BudgetCurve CurveOrThrow(WhatIf& port, const AdviseOptions& options,
     ascending.erase(std::unique(ascending.begin(), ascending.end()), ascending.end());
     std::vector<std::vector<PricedIndex>> sets(ascending.size());
     if (!collection.IsEmpty()) {
-        Choice choice = ChooseForBudgets(collection, options, {ascending.begin(), ascending.end()});
+        Choice choice =
+            ChooseForBudgets(collection, options, {ascending.begin(), ascending.end()}, true);
         sets = std::move(choice.rows);
         curve.is_complete = choice.is_complete;
     }

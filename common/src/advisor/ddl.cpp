@@ -57,6 +57,7 @@ std::string PlainIndexName(const Relation& relation, const IndexSpec& spec) {
         name += key.column >= 0 ? ColumnOf(relation, key.column).name : "expr";
         name += key.descending ? "_desc" : "";
     }
+    name += spec.include.empty() ? "" : "_covering";
     return name;
 }
 
@@ -95,13 +96,18 @@ IndexDdl DdlWriter::Write(const IndexSpec& spec) {
     for (const IndexKey& key : spec.keys) {
         keys += (keys.empty() ? "" : ", ") + KeyText(port_, relation, key);
     }
+    std::string included;
+    for (const int column : spec.include) {
+        std::string& list = dialect_.has_include ? included : keys;
+        list += (list.empty() ? "" : ", ") + port_.Quote(ColumnOf(relation, column).name);
+    }
     const std::string quoted = port_.Quote(ddl.name);
     const std::string in_schema = Dotted(relation.schema_quoted, quoted);
     const bool schema_first = dialect_.schema_before_index;
     ddl.create_sql = std::string(is_plain ? dialect_.plain_create_index : dialect_.create_index) +
                      " " + (schema_first ? in_schema : quoted) + " ON " +
                      (schema_first ? port_.Quote(relation.name) : relation.display_name) + " (" +
-                     keys + ")";
+                     keys + ")" + (included.empty() ? "" : " INCLUDE (" + included + ")");
     ddl.drop_sql =
         std::string(is_plain ? dialect_.plain_drop_index : dialect_.drop_index) + " " + in_schema;
     ddl.steps = {ddl.create_sql};

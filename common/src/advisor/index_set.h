@@ -25,6 +25,34 @@ class IndexSet {
         }
         return true;
     }
+    bool Meets(const IndexSet& other) const {
+        for (size_t w = 0; w < words_.size(); ++w) {
+            if ((other.words_[w] & words_[w]) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+    IndexSet& operator-=(const IndexSet& other) {
+        for (size_t w = 0; w < words_.size(); ++w) {
+            words_[w] &= ~other.words_[w];
+        }
+        return *this;
+    }
+    bool Contains(const IndexSet& other) const {
+        for (size_t w = 0; w < words_.size(); ++w) {
+            if ((other.words_[w] & ~words_[w]) != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+    IndexSet& operator|=(const IndexSet& other) {
+        for (size_t w = 0; w < words_.size(); ++w) {
+            words_[w] |= other.words_[w];
+        }
+        return *this;
+    }
     IndexSet& operator&=(const IndexSet& other) {
         for (size_t w = 0; w < words_.size(); ++w) {
             words_[w] &= other.words_[w];

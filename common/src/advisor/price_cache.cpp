@@ -17,9 +17,9 @@ PriceCache::PriceCache(Planner& planner, const Workload& workload, std::vector<I
     }
     trees_.reserve(concerned.size());
     for (size_t item = 0; item < concerned.size(); ++item) {
-        trees_.push_back({std::move(concerned[item]), {}, {}});
-        trees_.back().planned.emplace(IndexSet(ids_.size()),
-                                      CachedPrice{workload_.items[item].baseline_cost, {}});
+        trees_.push_back({std::move(concerned[item]), {}, {}, {}});
+        Learn(trees_.back(), IndexSet(ids_.size()),
+              CachedPrice{workload_.items[item].baseline_cost, {}});
     }
 }
 
@@ -47,31 +47,48 @@ const CachedPrice& PriceCache::PriceExactly(size_t item, const IndexSet& set) {
     const IndexSet key = set & tree.concerned;
     if (const auto known = tree.planned.find(key); known != tree.planned.end()) {
         ++hits_;
-        return known->second;
+        return *known->second;
     }
-    return tree.planned.emplace(key, Plan(item, key)).first->second;
+    return Learn(tree, key, Plan(item, key));
 }
 
 const CachedPrice& PriceCache::Replan(size_t item, const IndexSet& set) {
     Tree& tree = trees_[item];
     const IndexSet key = set & tree.concerned;
-    return tree.planned.insert_or_assign(key, Plan(item, key)).first->second;
+    return Learn(tree, key, Plan(item, key));
+}
+
+const CachedPrice& PriceCache::Learn(Tree& tree, const IndexSet& key, CachedPrice price) {
+    const CachedPrice& kept = prices_.emplace_back(std::move(price));
+    tree.planned.insert_or_assign(key, &kept);
+    IndexSet used(ids_.size());
+    for (const size_t candidate : kept.used) {
+        used.Add(candidate);
+    }
+    const auto same = std::find_if(tree.atoms.begin(), tree.atoms.end(),
+                                   [&](const Atom& atom) { return atom.used == used; });
+    if (same != tree.atoms.end()) {
+        if (same->price->cost <= kept.cost) {
+            return kept;
+        }
+        tree.atoms.erase(same);
+    }
+    const auto before = [](const Atom& a, const Atom& b) {
+        return a.price->cost != b.price->cost ? a.price->cost < b.price->cost
+                                              : a.price->used < b.price->used;
+    };
+    Atom atom{std::move(used), &kept};
+    tree.atoms.insert(std::upper_bound(tree.atoms.begin(), tree.atoms.end(), atom, before), atom);
+    return kept;
 }
 
 const CachedPrice& PriceCache::KnownPrice(size_t item, const IndexSet& set) const {
-    const CachedPrice* best = nullptr;
-    for (const auto& [planned, price] : trees_[item].planned) {
-        const bool is_possible = std::all_of(price.used.begin(), price.used.end(),
-                                             [&](size_t used) { return set.Has(used); });
-        if (is_possible && (best == nullptr || price.cost < best->cost ||
-                            (price.cost == best->cost && price.used < best->used))) {
-            best = &price;
+    for (const Atom& atom : trees_[item].atoms) {
+        if (set.Contains(atom.used)) {
+            return *atom.price;
         }
     }
-    if (best == nullptr) {  // the baseline is always known
-        throw Error(Code::kInternal, "no plan of this statement is known");
-    }
-    return *best;
+    throw Error(Code::kInternal, "no plan of this statement is known");  // the baseline always is
 }
 
 const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
@@ -83,7 +100,7 @@ const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
     }
     if (const auto known = tree.planned.find(target); known != tree.planned.end()) {
         ++hits_;
-        return known->second;
+        return *known->second;
     }
     const int64_t hits_before = hits_;
     const int64_t calls_before = planner_.calls();

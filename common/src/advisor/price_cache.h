@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <unordered_map>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct CachedPrice {
     std::vector<size_t> used;  // candidate numbers, ascending
 
     bool Uses(size_t candidate) const;
+};
+
+/// Something that some plan of a statement was made of: with at least these it costs no more.
+struct Atom {
+    IndexSet used;
+    const CachedPrice* price = nullptr;
 };
 
 class PriceCache {
@@ -50,6 +57,8 @@ class PriceCache {
     /// The same, always planned now.
     const CachedPrice& Replan(size_t item, const IndexSet& set);
 
+    /// What the plans of the item so far were made of, the cheapest first, each set once.
+    const std::vector<Atom>& atoms(size_t item) const { return trees_[item].atoms; }
     const IndexSet& concerned(size_t item) const { return trees_[item].concerned; }
     size_t candidate_count() const { return ids_.size(); }
     int64_t hits() const { return hits_; }
@@ -57,16 +66,19 @@ class PriceCache {
   private:
     struct Tree {
         IndexSet concerned;
-        std::unordered_map<IndexSet, CachedPrice, IndexSet::Hash> planned;
+        std::unordered_map<IndexSet, const CachedPrice*, IndexSet::Hash> planned;
         std::unordered_map<IndexSet, const CachedPrice*, IndexSet::Hash> answered;
+        std::vector<Atom> atoms;
     };
 
     CachedPrice Plan(size_t item, const IndexSet& set);
+    const CachedPrice& Learn(Tree& tree, const IndexSet& key, CachedPrice price);
 
     Planner& planner_;
     const Workload& workload_;
     std::vector<IndexId> ids_;
     std::unordered_map<IndexId, size_t> candidate_of_;
+    std::deque<CachedPrice> prices_;  // where they stay
     std::vector<Tree> trees_;
     int64_t hits_ = 0;
 };

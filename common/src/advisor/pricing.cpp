@@ -121,10 +121,6 @@ class Pricer {
   private:
     bool IsLate() { return port_.ElapsedMs() >= limits_.deadline_ms; }
 
-    const CachedPrice& PriceOf(size_t item, const IndexSet& set) {
-        return IsLate() ? cache_.KnownPrice(item, set) : cache_.Price(item, set);
-    }
-
     void Replan(size_t item, const IndexSet& chosen) {
         if ((chosen & cache_.concerned(item)).IsEmpty()) {
             final_[item] = &cache_.PriceExactly(item, chosen);
@@ -159,13 +155,14 @@ class Pricer {
         return loss;
     }
 
-    double Gain(const IndexSet& prefix, size_t candidate) {
+    /// By what is known without the planner: it only orders.
+    double Gain(const IndexSet& prefix, size_t candidate) const {
         IndexSet with = prefix;
         with.Add(candidate);
         double gain = -facts_.write_costs[candidate];
         for (const size_t item : facts_.items[candidate]) {
             gain += workload_.items[item].weight *
-                    (PriceOf(item, prefix).cost - PriceOf(item, with).cost);
+                    (cache_.KnownPrice(item, prefix).cost - cache_.KnownPrice(item, with).cost);
         }
         return gain;
     }
@@ -179,9 +176,10 @@ class Pricer {
             return changes.try_emplace(item, ItemChange{item, now, now}).first->second;
         };
         auto price = [&](size_t item) {
-            const double after = is_last    ? final_.at(item)->cost
-                                 : IsLate() ? cache_.KnownPrice(item, prefix).cost
-                                            : cache_.PriceExactly(item, prefix).cost;
+            const double after = is_last ? final_.at(item)->cost
+                                 : IsLate() || limits_.is_total_only
+                                     ? cache_.KnownPrice(item, prefix).cost
+                                     : cache_.PriceExactly(item, prefix).cost;
             if (after != (*costs)[item]) {
                 change_of(item).after = workload_.items[item].weight * after;
                 (*costs)[item] = after;

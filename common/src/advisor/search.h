@@ -28,8 +28,9 @@ struct CandidateFacts {
 
 struct SearchLimits {
     std::optional<int64_t> budget_bytes;
-    double min_saving = 0;    // weighted cost that an index must save beyond the others
-    int64_t deadline_ms = 0;  // on the port's clock
+    double min_saving = 0;       // weighted cost that an index must save beyond the others
+    int64_t deadline_ms = 0;     // on the port's clock
+    bool is_total_only = false;  // the cost of the whole set matters, not that of each step to it
 };
 
 class Search {
