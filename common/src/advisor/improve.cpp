@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <unordered_set>
 
 namespace upkeep::advisor {
@@ -35,26 +36,48 @@ bool Improver::IsLate() {
     return !is_complete_;
 }
 
+/// Takes away what the plan used beyond `kept`, and of the same relations what is not smaller: it
+/// would have been worth less for more. False if there was nothing.
+bool Improver::StepDown(const CachedPrice& price, const IndexSet& kept, IndexSet* node) const {
+    std::map<RelationId, double> largest;
+    for (const size_t used : price.used) {
+        if (!kept.Has(used)) {
+            double& size = largest[facts_.specs[used].relation];
+            size = std::max(size, facts_.sizes[used]);
+            node->Remove(used);
+        }
+    }
+    for (const size_t c : node->Members()) {
+        const auto limit = largest.find(facts_.specs[c].relation);
+        if (limit != largest.end() && !kept.Has(c) && facts_.sizes[c] >= limit->second) {
+            node->Remove(c);
+        }
+    }
+    return !largest.empty();
+}
+
 void Improver::Collect() {
+    const IndexSet none(facts_.sizes.size());
+    IndexSet useful = none;
     for (size_t item = 0; item < workload_.items.size(); ++item) {
         IndexSet node = cache_.concerned(item);
-        IndexSet useful(facts_.sizes.size());
         for (int layer = 0; layer < kMaxLayers && !IsLate(); ++layer) {
             const CachedPrice& price = cache_.PriceExactly(item, node);
-            if (price.used.empty()) {
-                break;
-            }
             for (const size_t used : price.used) {
                 useful.Add(used);
-                node.Remove(used);
+            }
+            if (!StepDown(price, none, &node)) {
+                break;
             }
         }
+    }
+    for (size_t item = 0; item < workload_.items.size(); ++item) {
         size_t alone = 0;
-        for (const size_t candidate : useful.Members()) {
+        for (const size_t candidate : (useful & cache_.concerned(item)).Members()) {
             if (IsLate() || ++alone > kMaxAlone) {
                 break;
             }
-            IndexSet one(facts_.sizes.size());
+            IndexSet one = none;
             one.Add(candidate);
             cache_.PriceExactly(item, one);
         }
@@ -287,15 +310,7 @@ void Improver::Check(const IndexSet& set) {
             node |= atom.used;
         }
         for (int layer = 0; layer < kExtraLayers && !IsLate(); ++layer) {
-            const CachedPrice& price = cache_.PriceExactly(item, node);
-            bool is_new = false;
-            for (const size_t used : price.used) {
-                if (!set.Has(used)) {
-                    node.Remove(used);
-                    is_new = true;
-                }
-            }
-            if (!is_new) {
+            if (!StepDown(cache_.PriceExactly(item, node), set, &node)) {
                 break;
             }
         }

@@ -42,6 +42,7 @@ class Improver {
     };
 
     bool IsLate();
+    bool StepDown(const CachedPrice& price, const IndexSet& kept, IndexSet* node) const;
     State Evaluate(const IndexSet& set) const;
     void ListMoves();
     double CostWith(const State& state, const IndexSet& set, const IndexSet& changed) const;
