@@ -291,6 +291,12 @@ std::vector<IndexSpec> TakeTurns(const Input& in, const std::vector<IndexSpec>& 
         });
     }
     std::set<size_t> taken;
+    // The smallest index that serves somebody: under a tight budget it is the one.
+    for (size_t c = 0; c < specs.size() && taken.size() < limit / 2; ++c) {
+        if (total[c] > 0 && specs[c].keys.size() == 1 && specs[c].include.empty()) {
+            taken.insert(c);
+        }
+    }
     for (size_t turn = 0; taken.size() < limit; ++turn) {
         bool is_any_left = false;
         for (const auto& wish : wishes) {

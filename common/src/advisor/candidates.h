@@ -1,7 +1,7 @@
 // Which indexes are worth asking the planner about.
 //
 //   uses of a relation -> shapes (equal uses counted once) -> generators (one per kind)
-//     -> merged across shapes -> without what exists -> the best 60 of each relation
+//     -> merged across shapes -> without what exists -> the best 100 of each relation
 //
 // Generous by design: the planner judges. A new kind is one more row in the table of generators.
 // SPDX-License-Identifier: PostgreSQL
@@ -16,7 +16,7 @@ namespace upkeep::advisor {
 
 struct CandidateOptions {
     int max_columns = 3;
-    size_t max_per_relation = 60;  // planning with more visible costs more than they bring
+    size_t max_per_relation = 100;  // planning with more visible costs more than they bring
     bool wants_covering = true;    // as many again
 };
 
