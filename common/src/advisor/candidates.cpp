@@ -16,6 +16,8 @@ namespace {
 
 // Equality columns beyond these (rarest first) are not paired with each other.
 constexpr size_t kMaxPairedColumns = 8;
+// Candidates of one relation that are merged with each other.
+constexpr size_t kMaxParents = 40;
 // Shapes of one relation that may name candidates; the work grows with shapes x candidates.
 constexpr size_t kMaxShapes = 400;
 
@@ -291,12 +293,6 @@ std::vector<IndexSpec> TakeTurns(const Input& in, const std::vector<IndexSpec>& 
         });
     }
     std::set<size_t> taken;
-    // The smallest index that serves somebody: under a tight budget it is the one.
-    for (size_t c = 0; c < specs.size() && taken.size() < limit / 2; ++c) {
-        if (total[c] > 0 && specs[c].keys.size() == 1 && specs[c].include.empty()) {
-            taken.insert(c);
-        }
-    }
     for (size_t turn = 0; taken.size() < limit; ++turn) {
         bool is_any_left = false;
         for (const auto& wish : wishes) {
@@ -307,6 +303,13 @@ std::vector<IndexSpec> TakeTurns(const Input& in, const std::vector<IndexSpec>& 
         }
         if (!is_any_left) {
             break;
+        }
+    }
+    // The smallest indexes that serve somebody, beyond the limit: under a tight budget they are the
+    // ones.
+    for (size_t c = 0; c < specs.size(); ++c) {
+        if (total[c] > 0 && specs[c].keys.size() == 1 && specs[c].include.empty()) {
+            taken.insert(c);
         }
     }
     std::vector<IndexSpec> kept;
@@ -369,7 +372,7 @@ std::vector<IndexSpec> GenerateFor(const Input& in, size_t limit) {
     }
     pool = WithoutExisting(in, pool);
     if (in.shapes.size() > 1) {
-        AddMerged(in, TakeTurns(in, pool.specs(), limit), &pool);
+        AddMerged(in, TakeTurns(in, pool.specs(), std::min(limit, kMaxParents)), &pool);
         pool = WithoutExisting(in, pool);
     }
     std::vector<IndexSpec> specs = TakeTurns(in, pool.specs(), limit);
