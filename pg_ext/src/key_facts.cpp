@@ -120,7 +120,7 @@ double ReadClasses(HeapTuple tuple, KeyFacts* facts) {
 /// ANALYZE takes its rows from as many blocks as it takes rows, often several from one, and counts
 /// as if they came from anywhere: where equal values stand together it meets them too often and
 /// thinks that there are few. Its estimate is turned back into what it saw (values seen once, the
-/// others twice), taken for a sample of the blocks it read, and scaled to all of them.
+/// others twice), and that into how many equal rows stand together.
 double DistinctAcrossBlocks(Oid relid, double distinct, double rows) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
     if (!HeapTupleIsValid(tuple)) {
@@ -138,10 +138,17 @@ double DistinctAcrossBlocks(Oid relid, double distinct, double rows) {
     if (once <= 0 || once >= sample) {
         return distinct;
     }
-    const double seen = (sample + once) / 2;
-    const double read_rows = rows * sample / blocks;
-    const double read = sample * seen / (sample - once + once * sample / read_rows);
-    return std::max(distinct, read * blocks / sample);
+    // Two rows of one block are equal with a chance that tells how many equal ones stand beside the
+    // average row; that is one more than beside the average value's first one if they come by
+    // chance.
+    const double per_block = rows / blocks;
+    const double doubles = (sample - once) / 2;
+    const double beside = 2 * doubles / sample * (per_block - 1);
+    if (beside > per_block / 2) {
+        return distinct;
+    }
+    const double further = (beside - 2 + std::sqrt((beside - 2) * (beside - 2) + 4 * beside)) / 2;
+    return std::max(distinct, rows / (1 + further));
 }
 
 KeyFacts ReadFacts(Oid relid, AttrNumber attno, Oid type, int32 typmod, double rows) {

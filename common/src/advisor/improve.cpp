@@ -14,6 +14,8 @@ namespace {
 constexpr int kMaxLayers = 40;
 // Candidates of one statement planned alone at most.
 constexpr size_t kMaxAlone = 80;
+// Candidates of one statement that are planned in pairs.
+constexpr size_t kMaxPaired = 12;
 // Rounds of choosing and checking for one budget at most.
 constexpr int kMaxRounds = 8;
 // Layers of what could be added to a chosen set.
@@ -80,6 +82,36 @@ void Improver::Collect() {
             IndexSet one = none;
             one.Add(candidate);
             cache_.PriceExactly(item, one);
+        }
+    }
+    CollectPairs();
+}
+
+/// Plans each statement with two of its best candidates, of different relations.
+void Improver::CollectPairs() {
+    for (size_t item = 0; item < workload_.items.size(); ++item) {
+        const double baseline = workload_.items[item].baseline_cost;
+        std::vector<std::pair<double, size_t>> best;
+        for (const Atom& atom : cache_.atoms(item)) {
+            if (atom.price->used.size() == 1 && atom.price->cost < baseline) {
+                const size_t candidate = atom.price->used.front();
+                best.emplace_back((atom.price->cost - baseline) / facts_.sizes[candidate],
+                                  candidate);
+            }
+        }
+        std::sort(best.begin(), best.end());
+        best.resize(std::min(best.size(), kMaxPaired));
+        for (size_t i = 0; i < best.size(); ++i) {
+            for (size_t k = i + 1; k < best.size() && !IsLate(); ++k) {
+                const size_t a = best[i].second;
+                const size_t b = best[k].second;
+                if (facts_.specs[a].relation != facts_.specs[b].relation) {
+                    IndexSet both(facts_.sizes.size());
+                    both.Add(a);
+                    both.Add(b);
+                    cache_.PriceExactly(item, both);
+                }
+            }
         }
     }
 }

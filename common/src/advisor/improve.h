@@ -42,6 +42,7 @@ class Improver {
     };
 
     bool IsLate();
+    void CollectPairs();
     bool StepDown(const CachedPrice& price, const IndexSet& kept, IndexSet* node) const;
     State Evaluate(const IndexSet& set) const;
     void ListMoves();
