@@ -125,6 +125,18 @@ void AddFresh(Oid index, PlainArray<FreshIndex>* fresh) {
     ReleaseSysCache(tuple);
 }
 
+/// What planning and running leave behind goes at once: there may be thousands of runs in a call.
+/// After an error it goes with the call.
+MemoryContext EnterScratch() {
+    return MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "upkeep trial",
+                                                       ALLOCSET_DEFAULT_SIZES));
+}
+
+void LeaveScratch(MemoryContext outer) {
+    MemoryContext scratch = MemoryContextSwitchTo(outer);
+    MemoryContextDelete(scratch);
+}
+
 void Announce(const PlannedIndex* planned, int number, int count) {
     ereport(NOTICE,
             (errmsg("building index %d of %d on \"%s\"", number, count, planned->table_name)));
@@ -189,7 +201,30 @@ PlainArray<FreshIndex> BuildIndexes(PlannedIndex* const* planned, int count) {
     return fresh;
 }
 
+Looked LookAt(const char* text, PlannedIndex* const* planned, int count) {
+    MemoryContext outer = EnterScratch();
+    const PlainStatement* statement = AnalyseStatement(text);
+    Looked looked = {false, statement->has_parameters, list_length(statement->queries) != 1};
+    for (int i = 0; i < count; ++i) {
+        const ListCell* cell = nullptr;
+        foreach (cell, planned[i]->relations) {
+            looked.reads_indexed_table = looked.reads_indexed_table ||
+                                         list_member_oid(statement->relations, lfirst_oid(cell));
+        }
+    }
+    LeaveScratch(outer);
+    return looked;
+}
+
+bool RefuseToRun(const char* text) {
+    MemoryContext outer = EnterScratch();
+    RefuseEffects(linitial_node(Query, AnalyseStatement(text)->queries));
+    LeaveScratch(outer);
+    return true;
+}
+
 char* PlanText(const char* text, bool is_hidden) {
+    MemoryContext outer = EnterScratch();
     PlainStatement* statement = AnalyseStatement(text);
     HideWatched(is_hidden);
     PushActiveSnapshot(GetTransactionSnapshot());
@@ -204,10 +239,13 @@ char* PlanText(const char* text, bool is_hidden) {
     }
     PopActiveSnapshot();
     HideWatched(false);
-    return state->str->data;
+    char* plans = MemoryContextStrdup(outer, state->str->data);
+    LeaveScratch(outer);
+    return plans;
 }
 
 double TimeRun(const char* text, bool is_hidden) {
+    MemoryContext outer = EnterScratch();
     // Until the subtransaction ends.
     set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
                       true, 0, false);
@@ -232,6 +270,7 @@ double TimeRun(const char* text, bool is_hidden) {
     FreeQueryDesc(run);
     PopActiveSnapshot();
     HideWatched(false);
+    LeaveScratch(outer);
     INSTR_TIME_SUBTRACT(end, start);
     return INSTR_TIME_GET_MILLISEC(end);
 }

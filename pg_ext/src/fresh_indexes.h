@@ -31,6 +31,16 @@ void WaitShortly();
 /// Errors (raised): 55P03 with the table's name; the server's own.
 PlainArray<FreshIndex> BuildIndexes(PlannedIndex* const* planned, int count);
 
+/// A statement before anything is built. Errors (raised): as AnalyseStatement.
+struct Looked {
+    bool reads_indexed_table;
+    bool has_parameters;
+    bool is_rewritten;  // by a rule, into none or several
+};
+Looked LookAt(const char* text, PlannedIndex* const* planned, int count);
+/// Raises why the statement, which is one without parameters, is not run (effects.h).
+bool RefuseToRun(const char* text);
+
 /// The plans of the statement as text, without costs; everything that is planned is only planned.
 char* PlanText(const char* text, bool is_hidden);
 

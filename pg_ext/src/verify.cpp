@@ -9,7 +9,6 @@
 
 #include "act_as.h"
 #include "compat.h"
-#include "effects.h"
 #include "fresh_indexes.h"
 #include "guard.h"
 #include "time_limit.h"
@@ -61,7 +60,6 @@ class PgVerifier : public advisor::Verifier {
     template <typename Call>
     auto Tried(Oid role, Call call) -> Result<decltype(call())>;
     Result<Examined> ExamineText(const std::string& text);
-    bool ReadsIndexed(const PlainStatement* statement) const;
 
     const std::map<std::string, Oid>& roles_;
     std::vector<PlannedIndex*> planned_;
@@ -165,37 +163,25 @@ Result<void> PgVerifier::Check(const TextArray& create_sql, int64_t max_table_by
     return {};
 }
 
-bool PgVerifier::ReadsIndexed(const PlainStatement* statement) const {
-    return std::any_of(planned_.begin(), planned_.end(), [statement](const PlannedIndex* planned) {
-        for (int i = 0; i < list_length(planned->relations); ++i) {
-            if (list_member_oid(statement->relations, planned->relations->elements[i].oid_value)) {
-                return true;
-            }
-        }
-        return false;
-    });
-}
-
 Result<Examined> PgVerifier::ExamineText(const std::string& text) {
     const auto known = roles_.find(text);
     const Examinee examinee = {HostText(text), known == roles_.end() ? InvalidOid : known->second};
-    const Result<PlainStatement*> analysed =
-        Tried(examinee.role, [=] { return AnalyseStatement(examinee.text); });
-    if (!analysed.ok()) {
-        return analysed.error();
+    PlannedIndex* const* planned = planned_.data();
+    const auto count = static_cast<int>(planned_.size());
+    const Result<Looked> looked =
+        Tried(examinee.role, [=] { return LookAt(examinee.text, planned, count); });
+    if (!looked.ok()) {
+        return looked.error();
     }
-    const PlainStatement* statement = analysed.value();
     Examined examined;
-    examined.reads_indexed_table = ReadsIndexed(statement);
-    if (statement->has_parameters) {
+    examined.reads_indexed_table = looked.value().reads_indexed_table;
+    if (looked.value().has_parameters) {
         examined.not_run_because = "it has parameters without values";
-    } else if (list_length(statement->queries) != 1) {
+    } else if (looked.value().is_rewritten) {
         examined.not_run_because = "a statement that writes is planned, never run";
     } else {
-        const Result<bool> harmless = Tried(examinee.role, [=] {
-            RefuseEffects(linitial_node(Query, statement->queries));
-            return true;
-        });
+        const Result<bool> harmless =
+            Tried(examinee.role, [=] { return RefuseToRun(examinee.text); });
         if (!harmless.ok() && harmless.error().code() == Code::kInterrupted) {
             return harmless.error();
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "verify.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -252,7 +254,7 @@ void SqliteVerifier::OpenCopy() {
 /// but a writer's; what is in memory only the caller's connection can read.
 void SqliteVerifier::Copy(const std::string& schema) {
     const char* path = sqlite3_db_filename(db_, schema.c_str());
-    if (path == nullptr || *path == '\0') {
+    if (path == nullptr || access(path, R_OK) != 0) {  // in memory, also of a name
         Backup backup(copy_->get(), schema, db_, schema.c_str());
         while (backup.Step()) {
             LookAround();

@@ -11,6 +11,7 @@ import unittest
 
 import psycopg2
 
+import scenario
 from host import Asks, connect
 from server import Server
 from standby import Standby
@@ -306,6 +307,31 @@ class Verify(Asks):
             error = self.refuses("25006", "read-only", CALL, [USEFUL], [QUERY], connection=db)
             self.assertIn("primary", error.diag.message_hint)
             db.close()
+
+
+class AdvisedSet(Asks):
+    def test_what_is_advised_is_confirmed_and_what_is_planted_is_caught(self):
+        scenario.build(self.db, 20000)
+        reads = [row["postgres"] for row in scenario.workload() if row["kind"] == "read"]
+        advised = [row[0] for row in self.rows("SELECT create_sql FROM upkeep.advise_indexes(%s)", reads)]
+        self.assertGreater(len(advised), 2)
+        found = self.rows("SELECT verdict, statement, before_ms, after_ms FROM upkeep.verify_indexes(%s, %s, runs => 5,"
+                          " time_limit => '5 min', confirm => true)", advised, reads)
+        verdicts = [row[0] for row in found]
+        self.assertGreaterEqual(verdicts.count("better"), 5, found)
+        self.assertNotIn("worse", verdicts, found)
+        self.assertEqual({row[1] for row in found if row[0] == "not_testable_now"},
+                         {statement for statement in reads if "FOR UPDATE" in statement})
+        found = [row for row in found if row[0] != "not_testable_now"]
+        self.assertLess(sum(row[3] for row in found), sum(row[2] for row in found))
+        # Planted: the rows wanted are at the end of the order, which no statistics tell.
+        self.rows("ALTER TABLE execution_logs ADD COLUMN wanted bool, ADD COLUMN shuffled text;"
+                  "UPDATE execution_logs SET shuffled = md5(id::text), wanted = md5(id::text) > 'f'")
+        self.rows("VACUUM FULL ANALYZE execution_logs")
+        found = self.rows("SELECT verdict, plan_changed, before_ms, after_ms FROM upkeep.verify_indexes(%s, %s, runs => 5,"
+                          " confirm => true)", ["CREATE INDEX planted ON execution_logs (shuffled)"],
+                          ["SELECT * FROM execution_logs WHERE wanted ORDER BY shuffled LIMIT 5"])
+        self.assertEqual(found[0][:2], ("worse", True), found)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+import autopr
 import host
 
 # `big` is spread over many pages in an order that is not that of `half`.
@@ -248,6 +249,29 @@ class Verify(host.Asks, unittest.TestCase):
         self.db.execute("CREATE TABLE unread(a)")
         self.refuses("no captured one reads these tables", "SELECT * FROM upkeep_verify_indexes(?) WHERE confirm = 1",
                      json.dumps(["CREATE INDEX none ON unread(a)"]))
+
+
+class AdvisedSet(unittest.TestCase):
+    def test_what_is_advised_is_confirmed_and_what_is_planted_is_caught(self):
+        with tempfile.TemporaryDirectory() as folder:
+            db = autopr.create(pathlib.Path(folder) / "autopr.db", 20000)
+            reads = json.dumps([one.sql for one in autopr.workload() if one.kind == "read"])
+            advised = [row[0] for row in db.execute("SELECT create_sql FROM upkeep_advise_indexes(?)", (reads,))]
+            self.assertGreater(len(advised), 2)
+            found = db.execute("SELECT verdict, statement, before_ms, after_ms FROM upkeep_verify_indexes(?, ?, 5)"
+                               " WHERE confirm = 1 AND time_limit_ms = 300000", (json.dumps(advised), reads)).fetchall()
+            verdicts = [row[0] for row in found]
+            self.assertGreaterEqual(verdicts.count("better"), 5, found)
+            # Whether advice harms a statement is a test of the advice; without statistics one is harmed here.
+            self.assertLessEqual(verdicts.count("worse"), 1, found)
+            self.assertNotIn("not_testable_now", verdicts, found)
+            self.assertLess(sum(row[3] for row in found), sum(row[2] for row in found))
+            # Planted: most rows are of one status, and without statistics an equality is thought to keep few.
+            found = db.execute("SELECT verdict, plan_changed, before_ms, after_ms FROM upkeep_verify_indexes(?, ?, 5)"
+                               " WHERE confirm = 1", (json.dumps(["CREATE INDEX planted ON workflow_executions(status)"]), json.dumps(
+                                   ["SELECT sum(length(execution_id)) FROM workflow_executions WHERE status = 'completed'"]))).fetchall()
+            self.assertEqual(found[0][:2], ("worse", 1), found)
+            db.close()
 
 
 if __name__ == "__main__":

@@ -147,8 +147,7 @@ class Course {
                 trials_[i].compared = compared.value();
             }
         }
-        verifier_.Tell("running " + std::to_string(trials_.size()) +
-                       " statements with and without");
+        verifier_.Tell("running with and without, statements: " + std::to_string(trials_.size()));
         for (size_t i = 0; i < trials_.size(); ++i) {
             Trial& trial = trials_[i];
             if (!trial.not_run_because.empty()) {
