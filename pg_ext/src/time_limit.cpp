@@ -39,6 +39,9 @@ TimeLimit::TimeLimit(int milliseconds) {
 
 TimeLimit::~TimeLimit() {
     disable_timeout(id_, false);
+    if (limit_struck != 0) {
+        QueryCancelPending = false;  // struck when nothing ran any more: nobody cancelled
+    }
     is_limited = false;
 }
 

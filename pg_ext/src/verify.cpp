@@ -76,7 +76,7 @@ char* HostText(const std::string& text) {
 
 /// The server's error as it is, with a hint in any case.
 [[noreturn]] void Raise(ErrorData* error) {
-    if (error->hint == nullptr) {
+    if (error->hint == nullptr && !MustUnwind(error)) {
         CallHostVoid([=] {
             error->hint = pstrdup(error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE
                                       ? "another transaction holds the table for longer than we "
@@ -155,6 +155,10 @@ Result<void> PgVerifier::Check(const TextArray& create_sql, int64_t max_table_by
             const auto check = [=] { return CheckIndex(host_text, max_table_bytes); };
             return TryInSubtransaction(check, out, Keep::kNothing);
         });
+        if (error != nullptr && LimitStruck() && error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
+            return Error(Code::kInterrupted, "time_limit was over before anything was built",
+                         "another transaction holds the table: try again, or give a longer one");
+        }
         if (error != nullptr) {
             Raise(error);
         }

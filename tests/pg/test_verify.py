@@ -216,6 +216,48 @@ class Verify(Asks):
         holder.close()
         self.assertEqual(self.value("SHOW lock_timeout"), "0")
 
+    def test_a_statement_that_waits_for_another_lock_is_not_testable(self):
+        holder = connect(self.database)
+        self.run_on(holder, "BEGIN; LOCK TABLE own_one")
+        found = self.rows("SELECT verdict FROM upkeep.verify_indexes(%s, %s, time_limit => '10 s', confirm => true)",
+                          [USEFUL], [QUERY])
+        self.assertEqual(found, [("better",)])
+        self.run_on(holder, "ROLLBACK")
+        threading.Timer(1.5, lambda: self.run_on(holder, "BEGIN; LOCK TABLE own_one")).start()
+        slow = "SELECT count(*) FROM (SELECT pg_sleep(0.5) FROM generate_series(1, 3)) AS s"
+        found = self.rows("SELECT verdict FROM upkeep.verify_indexes(%s, %s, runs => 1, confirm => true)",
+                          [USEFUL], [slow, "SELECT count(*) FROM own_one"])
+        self.assertEqual(found, [("same",), ("not_testable_now",)])
+        self.run_on(holder, "ROLLBACK")
+        holder.close()
+
+    def test_many_runs_take_no_more_memory(self):
+        self.rows("SELECT * FROM upkeep.verify_indexes(%s, %s, runs => 2, confirm => true)", [USEFUL], ["SELECT 1"])
+        used = []
+        for runs in (5, 100):
+            db = connect(self.database)
+            statements = ["SELECT " + ", ".join(f"max(a + {i})" for i in range(200)) + " FROM own_one"] * 3
+            self.run_on(db, "SELECT * FROM upkeep.verify_indexes(%s, %s, runs => %s, confirm => true)", ([USEFUL], statements, runs))
+            status = open(f"/proc/{db.get_backend_pid()}/status", encoding="utf-8").read()
+            used.append(int(status.split("VmHWM:")[1].split()[0]))
+            db.close()
+        self.assertLess(used[1], used[0] + 8 * 1024, used)  # kB
+
+    def test_other_kinds(self):
+        self.rows("CREATE MATERIALIZED VIEW seen AS SELECT * FROM t; CREATE TABLE parent (a int, s text);"
+                  "CREATE TABLE child () INHERITS (parent); INSERT INTO child SELECT a, filler FROM t;"
+                  "CREATE TEMP TABLE mine AS SELECT * FROM t; ANALYZE seen; ANALYZE child; ANALYZE mine; ANALYZE parent")
+        for index, statement in (("CREATE INDEX ON seen (a)", "SELECT count(filler) FROM seen WHERE a = 7"),
+                                 ("CREATE INDEX ON child (a)", "SELECT count(s) FROM parent WHERE a = 7"),
+                                 ("CREATE INDEX ON mine (a)", "SELECT count(filler) FROM mine WHERE a = 7"),
+                                 ("CREATE INDEX ON t USING hash (a)", QUERY), ("CREATE INDEX ON t ((a * 2))", QUERY.replace("a = 7", "a * 2 = 14")),
+                                 ("CREATE INDEX ON t (a) WHERE half = 1", QUERY + " AND half = 1"),
+                                 ("CREATE INDEX ON t USING brin (id)", "SELECT count(filler) FROM t WHERE id < 50"),
+                                 ("CREATE INDEX ON t (a) INCLUDE (half)", "SELECT sum(half) FROM t WHERE a = 7")):
+            with self.subTest(index):
+                self.assertEqual(self.one(index, statement)[2:], (True, "better"))
+        self.rows("DROP MATERIALIZED VIEW seen; DROP TABLE parent CASCADE; DROP TABLE mine")
+
     def test_a_cancel_ends_it(self):
         slow = "SELECT count(*) FROM t x, t y WHERE x.id + y.id < 0"
         db = connect(self.database)

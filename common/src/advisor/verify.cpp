@@ -200,6 +200,9 @@ class Course {
             }
             throw error;
         }
+        if (error.code() == Code::kBusy) {
+            return "a lock could not be had in time";
+        }
         if (is_captured_) {
             return "it fails when it is run again";
         }
