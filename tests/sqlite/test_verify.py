@@ -151,6 +151,54 @@ class Verify(host.Asks, unittest.TestCase):
         self.assertEqual(self.value("SELECT count(*) FROM sqlite_schema"), 2)
         self.assertEqual(self.value("PRAGMA integrity_check"), "ok")
 
+    def test_other_kinds(self):
+        self.checks_state = False
+        self.db.executescript("CREATE TABLE w(k TEXT PRIMARY KEY, a, s) WITHOUT ROWID; INSERT INTO w SELECT s, a, s FROM t;"
+                              "CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALUES ('one'), ('two');"
+                              "CREATE VIEW seen AS SELECT * FROM t WHERE half = 1")
+        for index, statement in (("CREATE INDEX w_a ON w(a)", "SELECT count(s) FROM w WHERE a = 7"),
+                                 ("CREATE INDEX t_x ON t(a * 2)", "SELECT count(s) FROM t WHERE a * 2 = 14"),
+                                 ("CREATE INDEX t_p ON t(a) WHERE half = 1", QUERY + " AND half = 1"),
+                                 ("CREATE INDEX main.t_n ON t(s COLLATE NOCASE)", "SELECT * FROM t WHERE s = 'x' COLLATE NOCASE"),
+                                 ("CREATE INDEX t_v ON t(a)", "SELECT count(s) FROM seen WHERE a = 7"),
+                                 ("CREATE INDEX t_j ON t(a)", "SELECT count(s) FROM json_each('[7, 8]') j JOIN t ON t.a = j.value")):
+            with self.subTest(index):
+                self.assertEqual(self.one(index, statement)[2:], (1, "better"))
+
+    def test_a_shared_memory_database_and_a_read_only_file(self):
+        shared = host.connect(database="file:shared_one?mode=memory&cache=shared", uri=True, isolation_level=None)
+        shared.executescript(SETUP)
+        self.assertEqual(self.one(USEFUL, QUERY, shared)[3], "better")
+        shared.close()
+        self.checks_state = False
+        for mode in ("DELETE", "WAL"):
+            self.db.execute(f"PRAGMA journal_mode = {mode}")
+            db = host.connect(database=f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
+            self.assertEqual(self.one(USEFUL, QUERY, db)[3], "better")
+            db.close()
+
+    def test_writers_of_a_wal_database_do_not_wait(self):
+        self.checks_state = False
+        self.db.execute("PRAGMA journal_mode = WAL")
+        other = sqlite3.connect(self.path, isolation_level=None, timeout=0, check_same_thread=False)
+        written, stop = [], threading.Event()
+
+        def write():
+            while not stop.is_set():
+                other.execute("INSERT INTO small(a) VALUES (1)")
+                written.append(1)
+                time.sleep(0.002)
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            self.assertEqual(self.one(USEFUL, QUERY)[3], "better")
+        finally:
+            stop.set()
+            writer.join()
+        self.assertGreater(len(written), 5)
+        self.assertEqual(self.value("SELECT count(*) FROM small"), 20 + len(written))
+        other.close()
+
     def test_attached(self):
         other = str(self.folder / "other.db")
         self.db.execute("ATTACH ? AS other", (other,))
