@@ -128,8 +128,8 @@ void AddFresh(Oid index, PlainArray<FreshIndex>* fresh) {
 /// What planning and running leave behind goes at once: there may be thousands of runs in a call.
 /// After an error it goes with the call.
 MemoryContext EnterScratch() {
-    return MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "upkeep trial",
-                                                       ALLOCSET_DEFAULT_SIZES));
+    return MemoryContextSwitchTo(
+        AllocSetContextCreate(CurrentMemoryContext, "upkeep trial", ALLOCSET_DEFAULT_SIZES));
 }
 
 void LeaveScratch(MemoryContext outer) {

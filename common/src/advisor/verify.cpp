@@ -122,7 +122,7 @@ class Course {
             const Result<Examined> examined = verifier_.Examine(statement);
             if (!examined.ok()) {
                 if (examined.error().code() == Code::kInterrupted) {
-                    throw examined.error();
+                    throw Error(examined.error());
                 }
                 continue;
             }
