@@ -58,10 +58,10 @@ class Demo:
 
 
 STEPS = [advice.step_database, verbs.step_captured, verbs.step_slow, verbs.step_n_plus_one,
-         verbs.step_lint, verbs.step_explain, verbs.step_other_process, advice.step_advice,
-         advice.step_applied, verbs.step_indexes, verbs.step_sessions, verbs.step_pool,
-         verbs.step_workflows, verbs.step_health, verbs.step_settings, verbs.step_metrics,
-         verbs.step_report]
+         verbs.step_lint, verbs.step_explain, verbs.step_verify, verbs.step_other_process,
+         advice.step_advice, advice.step_applied, verbs.step_indexes, verbs.step_sessions,
+         verbs.step_pool, verbs.step_workflows, verbs.step_health, verbs.step_settings,
+         verbs.step_metrics, verbs.step_report]
 
 
 def load_workload(host):

@@ -34,6 +34,11 @@ class Sqlite:
                warnings, steps
         FROM upkeep_advise_indexes((SELECT json_group_array(statement) FROM demo_workload),
                                    (SELECT json_group_array(calls_per_hour) FROM demo_workload));"""
+    verify_sql = """\
+        SELECT before_ms, after_ms, verdict, statement
+        FROM upkeep_verify_indexes('CREATE INDEX logs_level ON execution_logs (level)',
+            json_array('SELECT * FROM execution_logs WHERE level = ''CRITICAL'' LIMIT 100',
+                       'SELECT max(created_at) FROM execution_logs')) WHERE confirm = 1;"""
     counts = ("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
               " AND name <> 'demo_workload' ORDER BY name")
     slow_sql = """\
@@ -176,6 +181,11 @@ class Postgres:
                warnings, steps
         FROM upkeep.advise_indexes((SELECT array_agg(statement ORDER BY id) FROM demo_workload),
                                    (SELECT array_agg(calls_per_hour ORDER BY id) FROM demo_workload));"""
+    verify_sql = """\
+        SELECT before_ms, after_ms, verdict, statement
+        FROM upkeep.verify_indexes(ARRAY['CREATE INDEX ON execution_logs (level)'],
+            ARRAY['SELECT * FROM execution_logs WHERE level = ''CRITICAL'' LIMIT 100',
+                  'SELECT max(created_at) FROM execution_logs'], confirm => true);"""
     counts = ("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname <> 'demo_workload'"
               " AND relnamespace = 'public'::regnamespace ORDER BY 1")
     slow_sql = """\

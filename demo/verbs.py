@@ -59,6 +59,11 @@ def step_explain(demo):
             'SELECT * FROM execution_logs WHERE level = ''ERROR'' ORDER BY created_at DESC LIMIT 20');""", lines=6)
 
 
+def step_verify(demo):
+    """Is an index worth it? Built where nobody sees it, run with and without it, taken back"""
+    demo.ask(demo.host.verify_sql, lines=2)
+
+
 def step_other_process(demo):
     """What this process captured, seen from the shell in another one"""
     if demo.host.save_sql:

@@ -5,6 +5,8 @@
 #include "pg.h"
 
 extern "C" {
+#include "catalog/objectaddress.h"
+#include "commands/defrem.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
@@ -83,6 +85,17 @@ inline Bitmapset* HotBlockingAttributes(Relation relation) {
     return RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_HOT_BLOCKING);
 #else
     return RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_ALL);
+#endif
+}
+
+/// CREATE INDEX of an analysed statement, checked and built as the command does it.
+inline ObjectAddress DefineIndexNow(Oid table, IndexStmt* statement) {
+#if PG_VERSION_NUM >= 160000
+    return DefineIndex(table, statement, InvalidOid, InvalidOid, InvalidOid, -1, false, true, true,
+                       false, false);
+#else
+    return DefineIndex(table, statement, InvalidOid, InvalidOid, InvalidOid, false, true, true,
+                       false, false);
 #endif
 }
 

@@ -1,6 +1,7 @@
 // The module's door: magic block and _PG_init, a list of registrations.
 // SPDX-License-Identifier: PostgreSQL
 #include "compat.h"
+#include "hidden_indexes.h"
 #include "hooks.h"
 #include "hypothetical.h"
 #include "settings.h"
@@ -20,6 +21,7 @@ void _PG_init(void) {
     }
     upkeep::pg::RegisterSettings();
     upkeep::pg::InstallPlannerHooks();
+    upkeep::pg::InstallHiding();
     if (tier == Loaded::kPreloaded) {
         upkeep::pg::RequestSharedMemory();
     }

@@ -2,63 +2,24 @@
 #include "explain.h"
 
 #include <chrono>
-#include <csignal>
 #include <string>
 
 #include "analyse.h"
 #include "compat.h"
 #include "effects.h"
 #include "guard.h"
+#include "time_limit.h"
 
 extern "C" {
 #include "commands/explain.h"
 #include "optimizer/optimizer.h"
 #include "portability/instr_time.h"
-#include "storage/latch.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 }
 
 namespace upkeep::pg {
 
 namespace {
-
-volatile sig_atomic_t limit_struck = 0;
-bool is_running = false;  // a statement, under the limit
-
-/// In a signal handler: as a cancel of the statement, which the executor looks for everywhere.
-void Strike() {
-    limit_struck = 1;
-    InterruptPending = true;
-    QueryCancelPending = true;
-    SetLatch(MyLatch);
-}
-
-/// While one lives, what runs is cancelled after the limit.
-class TimeLimit {
-  public:
-    explicit TimeLimit(int milliseconds) {
-        static TimeoutId registered = MAX_TIMEOUTS;
-        CallHostVoid([milliseconds, id = &registered] {
-            if (*id == MAX_TIMEOUTS) {
-                *id = RegisterTimeout(USER_TIMEOUT, Strike);
-            }
-            limit_struck = 0;
-            is_running = true;
-            enable_timeout_after(*id, milliseconds);
-        });
-        id_ = registered;
-    }
-    ~TimeLimit() {
-        disable_timeout(id_, false);
-        is_running = false;
-    }
-    TimeLimit(const TimeLimit&) = delete;
-    TimeLimit& operator=(const TimeLimit&) = delete;
-
-  private:
-    TimeoutId id_;
-};
 
 void RefuseParameters(const PlainStatement* statement) {
     if (statement->has_parameters) {
@@ -131,7 +92,7 @@ class PgRunner : public advisor::Runner {
             return Error(Code::kUnsupported, "a statement cannot be run from a parallel plan",
                          "call explain_statement in a statement of its own");
         }
-        if (is_running) {  // by a function that is called stable; the limit is there once
+        if (IsLimited()) {  // by a function that is called stable; the limit is there once
             return Error(Code::kUnsupported, "a statement that is run cannot run another",
                          "call explain_statement for each of them by itself");
         }
@@ -142,7 +103,7 @@ class PgRunner : public advisor::Runner {
             CallHostVoid([] { CHECK_FOR_INTERRUPTS(); });  // struck at the very end
             return Read(json);
         } catch (const HostError& error) {
-            if (limit_struck == 0 || error.data->sqlerrcode != ERRCODE_QUERY_CANCELED) {
+            if (!LimitStruck() || error.data->sqlerrcode != ERRCODE_QUERY_CANCELED) {
                 throw;
             }
             FreeErrorData(error.data);

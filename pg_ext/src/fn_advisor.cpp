@@ -4,6 +4,7 @@
 #include "captured.h"
 #include "explain.h"
 #include "upkeep/advisor/advise.h"
+#include "verify.h"
 #include "what_if.h"
 
 namespace {
@@ -52,4 +53,22 @@ UPKEEP_ROWS(explain_statement) {
     const auto port = upkeep::pg::MakeWhatIf();
     const auto runner = upkeep::pg::MakeRunner();
     upkeep::advisor::ExplainStatement(arguments, *port, *runner, rows).OrThrow();
+}
+
+UPKEEP_ROWS(verify_indexes) {
+    std::map<std::string, Oid> roles;
+    const auto verifier = upkeep::pg::MakeVerifier(roles);
+    const auto captured =
+        [&roles]() -> upkeep::Result<std::vector<upkeep::advisor::WorkloadStatement>> {
+        auto found = upkeep::pg::CapturedWorkload();
+        if (!found.ok()) {
+            return upkeep::Error(found.error().code(),
+                                 "no statements are given and no captured ones can be used: " +
+                                     found.error().message(),
+                                 "give the statements, or have them captured: see capabilities");
+        }
+        roles = std::move(found.value().roles);
+        return std::move(found.value().workload);
+    };
+    upkeep::advisor::VerifyIndexes(arguments, *verifier, captured, rows).OrThrow();
 }

@@ -9,6 +9,7 @@
 #include "explain.h"
 #include "upkeep/advisor/advise.h"
 #include "upkeep/base/sql_split.h"
+#include "verify.h"
 #include "what_if.h"
 
 namespace upkeep::sqlite {
@@ -96,11 +97,45 @@ Result<void> ExplainStatementCall(sqlite3* db, const Arguments& arguments, RowSi
     return advisor::ExplainStatement(arguments, *port, *runner, rows);
 }
 
+/// The texts with each statement of a script as an element of its own.
+TextArray SplitTexts(const TextArray& texts) {
+    TextArray statements;
+    for (const std::string& text : texts) {
+        const std::vector<std::string_view> parts = SplitSql(text);
+        statements.insert(statements.end(), parts.begin(), parts.end());
+        if (parts.empty()) {
+            statements.push_back(text);  // so that it is named
+        }
+    }
+    return statements;
+}
+
+Result<void> VerifyIndexesCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
+    std::vector<Value> values;
+    for (const Parameter& parameter : arguments.call().parameters) {
+        const bool is_script = parameter.type == Type::kTextArray;
+        values.push_back(is_script && !arguments.IsNull(parameter.name)
+                             ? Value(SplitTexts(arguments.Texts(parameter.name)))
+                             : arguments[parameter.name]);
+    }
+    const std::unique_ptr<advisor::Verifier> verifier = MakeVerifier(db);
+    const auto captured = [db]() -> Result<std::vector<advisor::WorkloadStatement>> {
+        Result<std::vector<advisor::WorkloadStatement>> found = CapturedWorkload(db);
+        return found.ok()
+                   ? found
+                   : Error(found.error().code(),
+                           "no statements are given, and nothing has been captured",
+                           "give the statements, or run them after SELECT upkeep_capture(1)");
+    };
+    return advisor::VerifyIndexes({arguments.call(), std::move(values)}, *verifier, captured, rows);
+}
+
 constexpr Body kBodies[] = {
     {.call = "advise_indexes", .rows = AdviseCall<advisor::AdviseIndexes>},
     {.call = "advise_budget_curve", .rows = AdviseCall<advisor::AdviseBudgetCurve>},
     {.call = "what_if", .rows = WhatIfCall},
     {.call = "explain_statement", .rows = ExplainStatementCall},
+    {.call = "verify_indexes", .rows = VerifyIndexesCall},
 };
 
 }  // namespace

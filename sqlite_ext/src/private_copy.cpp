@@ -92,7 +92,8 @@ void AddMissingCollation(void*, sqlite3* copy, int, const char* name) {
     sqlite3_create_collation(copy, name, SQLITE_UTF8, nullptr, StandInCollation);
 }
 
-/// What decides how a text is parsed or planned and can be asked for.
+}  // namespace
+
 void CopySettings(sqlite3* caller, PrivateConnection& copy) {
     for (const int option : {SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL,
                              SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_ENABLE_TRIGGER}) {
@@ -113,8 +114,6 @@ void CopySettings(sqlite3* caller, PrivateConnection& copy) {
         copy.Execute("PRAGMA case_sensitive_like=1");
     }
 }
-
-}  // namespace
 
 PrivateConnection OpenPrivateCopy(sqlite3* caller, const Catalog& catalog) {
     PrivateConnection copy;

@@ -17,6 +17,9 @@ namespace upkeep::sqlite {
 /// Throws Error.
 PrivateConnection OpenPrivateCopy(sqlite3* caller, const Catalog& catalog);
 
+/// What decides how a text is parsed or planned and can be asked for. Throws Error.
+void CopySettings(sqlite3* caller, PrivateConnection& copy);
+
 /// `sql` as stored in sqlite_schema (`CREATE TABLE name …`) with the schema put before the name.
 std::string WithSchema(const std::string& sql, const std::string& schema);
 

@@ -98,6 +98,32 @@ constexpr Column kExplainColumns[] = {
      "whole_table_scan, temp_btree, automatic_index, correlated_subquery"},
 };
 
+constexpr Parameter kVerifyParameters[] = {
+    {"create_sql", Type::kTextArray, nullptr, "CREATE INDEX statements that are to be verified"},
+    {"statements", Type::kTextArray, "NULL",
+     "statements to run with and without them; NULL: the 20 captured ones that read these tables "
+     "and take most time"},
+    {"runs", Type::kInt, "3", "runs of each after a warm one, 1 to 100; medians are compared"},
+    {"time_limit", Type::kInterval, "60 s",
+     "for building and all runs; what is not tested by then is not_testable_now"},
+    {"max_table_bytes", Type::kBigint, "1073741824",
+     "a larger table is refused; SQLite: a larger database, since all of it is copied"},
+    {"confirm", Type::kBool, "false",
+     "must be true: writers of these tables wait meanwhile; SQLite: the database is copied"},
+};
+
+constexpr Column kVerifyColumns[] = {
+    {"statement", Type::kText, "the statement; captured ones without their values"},
+    {"before_ms", Type::kFloat8, "median time without the indexes; NULL: it was not run"},
+    {"after_ms", Type::kFloat8, "the same with them"},
+    {"ratio", Type::kFloat8, "after_ms / before_ms"},
+    {"plan_changed", Type::kBool, "the plan with them is another one; NULL: not known"},
+    {"verdict", Type::kText,
+     "better, same (also: the plan did not change), worse, not_testable_now (it would write or "
+     "have effects, has parameters without values, the time was over, or this transaction may not "
+     "use the fresh index); a difference within the runs' own spread or below 5 % is same"},
+};
+
 constexpr TableFunction kCalls[] = {
     {.name = "advise_indexes",
      .topic = "advisor",
@@ -136,6 +162,17 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = kExplainParameters,
      .columns = kExplainColumns},
+    {.name = "verify_indexes",
+     .topic = "advisor",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kActs,
+     .doc = "builds indexes, runs statements with and without them, and takes everything back; "
+            "PostgreSQL: in a transaction that is rolled back (statistics of the table in pg_class "
+            "stay: relhasindex, reltuples); SQLite: on a private copy",
+     .since = "0.1.0",
+     .parameters = kVerifyParameters,
+     .columns = kVerifyColumns},
 };
 
 }  // namespace

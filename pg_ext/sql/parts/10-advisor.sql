@@ -41,3 +41,14 @@ CREATE FUNCTION upkeep.explain_statement(statement text, run boolean DEFAULT fal
     AS 'MODULE_PATHNAME', 'upkeep_explain_statement';
 COMMENT ON FUNCTION upkeep.explain_statement(text, boolean)
     IS 'plan of a statement and what to notice in it; runs it only if told to, without effects';
+
+CREATE FUNCTION upkeep.verify_indexes(
+    create_sql text[], statements text[] DEFAULT NULL, runs integer DEFAULT 3,
+    time_limit interval DEFAULT '60 s', max_table_bytes bigint DEFAULT 1073741824,
+    confirm boolean DEFAULT false)
+    RETURNS TABLE (statement text, before_ms double precision, after_ms double precision,
+        ratio double precision, plan_changed boolean, verdict text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 COST 1000000
+    AS 'MODULE_PATHNAME', 'upkeep_verify_indexes';
+COMMENT ON FUNCTION upkeep.verify_indexes(text[], text[], integer, interval, bigint, boolean)
+    IS 'builds indexes, runs statements with and without them, and takes everything back';

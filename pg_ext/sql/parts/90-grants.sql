@@ -12,6 +12,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.advise_budget_curve(text[], double precision[], bigint[], integer, interval, text[]),
     upkeep.what_if(text, text[]),
     upkeep.explain_statement(text, boolean),
+    upkeep.verify_indexes(text[], text[], integer, interval, bigint, boolean),
     upkeep.install_workflow_schema(text, text, boolean),
     upkeep.sketch_from_bytea(bytea),
     upkeep.percentile_sketch(double precision),
