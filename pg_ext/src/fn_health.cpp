@@ -5,13 +5,16 @@
 
 #include "adapter.h"
 #include "health_probes.h"
+#include "index_expected.h"
 #include "index_inventory.h"
 #include "settings_input.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
 
 UPKEEP_ROWS(index_findings) {
-    upkeep::health::IndexFindingRows(upkeep::pg::ReadInventory(), rows);
+    upkeep::health::IndexInventory inventory = upkeep::pg::ReadInventory();
+    upkeep::pg::AddExpectedSizes(&inventory);
+    upkeep::health::IndexFindingRows(inventory, rows);
 }
 
 UPKEEP_ROWS(unindexed_foreign_keys) {

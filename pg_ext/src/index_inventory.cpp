@@ -31,15 +31,40 @@ constexpr const char* kIndexes =
     "  CASE i.relkind WHEN 'I' THEN (SELECT sum(pg_relation_size(relid))::bigint"
     "      FROM pg_partition_tree(x.indexrelid) WHERE isleaf)"
     "    ELSE pg_relation_size(x.indexrelid) END,"
-    "  CASE i.relkind WHEN 'I' THEN replace(pg_get_indexdef(x.indexrelid),"
+    "  concat_ws(E';\n', CASE i.relkind WHEN 'I' THEN replace(d.placed,"
     "      quote_ident(i.relname) || ' ON ONLY ', quote_ident(i.relname) || ' ON ')"
-    "    ELSE regexp_replace(pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX',"
+    "    ELSE regexp_replace(d.placed, '^CREATE (UNIQUE )?INDEX',"
     "      'CREATE \\1INDEX CONCURRENTLY') END,"
+    "    (SELECT format('COMMENT ON INDEX %I.%I IS %L', n.nspname, i.relname, c.description)"
+    "      FROM pg_description c WHERE c.objoid = i.oid AND c.classoid = 'pg_class'::regclass"
+    "       AND c.objsubid = 0),"
+    "    CASE WHEN x.indisclustered THEN format('ALTER TABLE %I.%I CLUSTER ON %I', tn.nspname,"
+    "      t.relname, i.relname) END,"
+    "    (SELECT string_agg(format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s',"
+    "      n.nspname, i.relname, a.attnum, a.attstattarget), E';\n' ORDER BY a.attnum)"
+    "      FROM pg_attribute a WHERE a.attrelid = i.oid AND a.attstattarget >= 0)),"
     "  format(CASE i.relkind WHEN 'I' THEN 'DROP INDEX %I.%I'"
     "    ELSE 'DROP INDEX CONCURRENTLY %I.%I' END, n.nspname, i.relname),"
-    "  quote_ident(n.nspname), quote_ident(t.relname)"
+    "  quote_ident(n.nspname), quote_ident(t.relname), x.indimmediate,"
+    "  EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass"
+    "    AND e.objid IN (i.oid, t.oid) AND e.deptype = 'e'),"
+    "  CASE WHEN i.relkind = 'i' AND i.reltuples >= 0 THEN i.reltuples END::bigint,"
+    "  CASE i.relkind WHEN 'i' THEN pg_stat_get_tuples_returned(i.oid) END,"
+    "  CASE i.relkind WHEN 'i' THEN least(pg_stat_get_blocks_fetched(i.oid),"
+    "    pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid)"
+    "      - pg_stat_get_tuples_hot_updated(t.oid)) END,"
+    "  CASE i.relkind WHEN 'i' THEN format('REINDEX INDEX CONCURRENTLY %I.%I', n.nspname,"
+    "    i.relname) END"
     " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid"
     "  JOIN pg_namespace n ON n.oid = i.relnamespace JOIN pg_am am ON am.oid = i.relam"
+    "  JOIN pg_namespace tn ON tn.oid = t.relnamespace"
+    "  LEFT JOIN pg_tablespace s ON s.oid = i.reltablespace,"
+    // pg_get_indexdef() tells everything but the tablespace, which stands before WHERE.
+    "  LATERAL (SELECT pg_get_indexdef(i.oid) AS whole, coalesce(' WHERE ' ||"
+    "    pg_get_expr(x.indpred, x.indrelid), '') AS partial) AS w,"
+    "  LATERAL (SELECT CASE WHEN s.spcname IS NULL THEN w.whole ELSE"
+    "    left(w.whole, length(w.whole) - length(w.partial)) ||"
+    "    format(' TABLESPACE %I', s.spcname) || w.partial END AS placed) AS d"
     " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
     "  AND NOT pg_is_other_temp_schema(n.oid) AND t.relkind IN ('r', 'm', 'p')"
     " ORDER BY 3, 4, 5";
@@ -87,6 +112,36 @@ constexpr const char* kTables =
     "  AND NOT pg_is_other_temp_schema(n.oid)"
     " ORDER BY 2, 3";
 
+constexpr const char* kTableFacts =
+    "SELECT t.oid, CASE WHEN t.reltuples >= 0 THEN t.reltuples END::bigint,"
+    "  CASE WHEN t.reltuples >= 0 THEN t.relpages END, pg_stat_get_numscans(t.oid)"
+    " FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace"
+    " WHERE t.relkind IN ('r', 'm') AND t.relhasindex"
+    "  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    "  AND NOT pg_is_other_temp_schema(n.oid)";
+
+// Of one-column indexes on tables that are large enough to matter. pg_stats leaves out what the
+// caller may not read: then nothing is known. Nulls are one more value.
+constexpr const char* kFirstKeys =
+    "SELECT x.indexrelid, p.n_distinct + (p.null_frac > 0)::int,"
+    "  CASE WHEN array_length(p.most_common_freqs, 1) = p.n_distinct THEN least("
+    "    (SELECT min(f) FROM unnest(p.most_common_freqs) AS f), nullif(p.null_frac, 0)) END"
+    " FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid"
+    "  JOIN pg_namespace n ON n.oid = t.relnamespace"
+    "  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[0]"
+    "  JOIN pg_stats p ON (p.schemaname, p.tablename, p.attname)"
+    "    = (n.nspname, t.relname, a.attname) AND NOT p.inherited"
+    " WHERE x.indnkeyatts = 1 AND t.relkind IN ('r', 'm') AND t.reltuples >= 10000"
+    "  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    "  AND p.n_distinct > 0 AND p.n_distinct <= 20";
+
+// Standbys count their own scans. Who may not see their rows still sees that they are there.
+constexpr const char* kElsewhere =
+    "SELECT CASE WHEN pg_is_in_recovery() THEN 'this is a standby: its primary counts for itself'"
+    "  WHEN EXISTS (SELECT FROM pg_stat_get_wal_senders()) THEN (SELECT count(*) FROM"
+    "    pg_stat_get_wal_senders()) || ' servers receive the WAL here: their use is not known'"
+    " END";
+
 /// `schema.table`, or `table` where the caller's search_path finds it; parts quoted already.
 std::string ShownName(int64_t oid, const std::string& schema, const std::string& name) {
     return IsVisible(static_cast<Oid>(oid)) ? name : schema + "." + name;
@@ -114,6 +169,12 @@ void ReadIndexes(health::IndexInventory* inventory, std::map<int64_t, size_t>* p
         index.drop_sql = rows.Text(i, 17);
         index.schema_sql = rows.Text(i, 18);
         index.table_name = ShownName(index.table_id, index.schema_sql, rows.Text(i, 19));
+        index.is_immediate = rows.Bool(i, 20);
+        index.is_extension_member = rows.Bool(i, 21);
+        index.entries = rows.Number(i, 22);
+        index.entries_read = rows.Integer(i, 23);
+        index.writes = rows.Integer(i, 24);
+        index.rebuild_sql = rows.Text(i, 25);
         inventory->indexes.push_back(std::move(index));
     }
 }
@@ -173,6 +234,25 @@ void ReadTables(health::IndexInventory* inventory) {
     }
 }
 
+void ReadTableFacts(health::IndexInventory* inventory, const std::map<int64_t, size_t>& places) {
+    const HostRows tables = Query(kTableFacts);
+    for (int i = 0; i < tables.rows; ++i) {
+        health::TableFacts& facts = inventory->table_facts[*tables.Integer(i, 0)];
+        facts.rows = tables.Number(i, 1);
+        facts.pages = tables.Integer(i, 2);
+        facts.full_scans = tables.Integer(i, 3);
+    }
+    const HostRows keys = Query(kFirstKeys);
+    for (int i = 0; i < keys.rows; ++i) {
+        const auto place = places.find(*keys.Integer(i, 0));
+        if (place != places.end()) {
+            inventory->indexes[place->second].distinct_values = keys.Number(i, 1);
+            inventory->indexes[place->second].rarest_ratio = keys.Number(i, 2);
+        }
+    }
+    inventory->uses_elsewhere = Query(kElsewhere).Text(0, 0);
+}
+
 }  // namespace
 
 health::IndexInventory ReadInventory() {
@@ -184,6 +264,7 @@ health::IndexInventory ReadInventory() {
     ReadIndexColumns(&inventory, places);
     ReadForeignKeys(&inventory);
     ReadTables(&inventory);
+    ReadTableFacts(&inventory, places);
     return inventory;
 }
 

@@ -51,23 +51,58 @@ std::string CreateSql(const CatalogTable& table, const CatalogIndex& index, cons
            ")" + (text.predicate.empty() ? "" : " WHERE " + text.predicate);
 }
 
+/// What ANALYZE wrote of an index: entries, and the average number of them with one first key.
+void TakeStatistics(sqlite3* db, const CatalogTable& table, health::IndexDescription* index) {
+    Result<Stmt> stat =
+        Stmt::Prepare(db, "SELECT stat FROM " + Quoted(table.schema) +
+                              ".sqlite_stat1 WHERE lower(tbl) = lower(?1) AND lower(idx) = "
+                              "lower(?2)");
+    if (!stat.ok() || !stat.value().Bind(1, table.name).Bind(2, index->name).Step()) {
+        return;
+    }
+    const std::string_view text = stat.value().Text(0);
+    double entries = 0;
+    double each = 0;
+    const auto first = std::from_chars(text.data(), text.data() + text.size(), entries);
+    if (first.ec != std::errc() || first.ptr == text.data() + text.size()) {
+        return;
+    }
+    index->entries = entries;
+    const auto second = std::from_chars(first.ptr + 1, text.data() + text.size(), each);
+    if (second.ec == std::errc() && each >= 1) {
+        index->distinct_values = entries / each;
+    }
+}
+
 /// Sizes of a schema's trees where measuring is cheap, else nothing.
 class Sizes {
   public:
     explicit Sizes(sqlite3* db) : db_(db) {}
 
     std::optional<int64_t> Of(const std::string& schema, const std::string& name) {
+        const TreeBytes* tree = Find(schema, name);
+        return tree == nullptr ? std::nullopt : std::optional(tree->bytes);
+    }
+
+    /// What is not empty, which is what a rebuild leaves.
+    std::optional<double> Filled(const std::string& schema, const std::string& name) {
+        const TreeBytes* tree = Find(schema, name);
+        return tree == nullptr ? std::nullopt
+                               : std::optional(static_cast<double>(tree->bytes - tree->unused));
+    }
+
+  private:
+    const TreeBytes* Find(const std::string& schema, const std::string& name) {
         const auto [place, is_new] = known_.try_emplace(schema);
         if (is_new && SchemaBytes(db_, schema) <= kMeasuredBytes) {
             place->second = MeasureTrees(db_, schema);
         }
         const auto size = place->second.find(Lower(name));
-        return size == place->second.end() ? std::nullopt : std::optional(size->second);
+        return size == place->second.end() ? nullptr : &size->second;
     }
 
-  private:
     sqlite3* db_;
-    std::map<std::string, std::map<std::string, int64_t>> known_;
+    std::map<std::string, std::map<std::string, TreeBytes>> known_;
 };
 
 health::IndexDescription Describe(const CatalogTable& table, const CatalogIndex& index,
@@ -88,6 +123,8 @@ health::IndexDescription Describe(const CatalogTable& table, const CatalogIndex&
     out.backs_constraint = index.backs_constraint;
     out.size_bytes = sizes->Of(table.schema, index.name);
     out.create_sql = CreateSql(table, index, text);
+    out.rebuild_sql = "REINDEX " + Dotted(table.schema, index.name);
+    out.expected_bytes = sizes->Filled(table.schema, index.name);
     out.drop_sql = "DROP INDEX " + Dotted(table.schema, index.name);
     return out;
 }
@@ -221,16 +258,16 @@ int64_t SchemaBytes(sqlite3* db, const std::string& schema) {
     return pages.Step() && size.Step() ? pages.Integer(0) * size.Integer(0) : 0;
 }
 
-std::map<std::string, int64_t> MeasureTrees(sqlite3* db, const std::string& schema) {
-    std::map<std::string, int64_t> sizes;
-    Result<Stmt> trees =
-        Stmt::Prepare(db, "SELECT name, pgsize FROM dbstat WHERE schema = ?1 AND aggregate = 1");
+std::map<std::string, TreeBytes> MeasureTrees(sqlite3* db, const std::string& schema) {
+    std::map<std::string, TreeBytes> sizes;
+    Result<Stmt> trees = Stmt::Prepare(
+        db, "SELECT name, pgsize, unused FROM dbstat WHERE schema = ?1 AND aggregate = 1");
     if (!trees.ok()) {
         return sizes;
     }
     trees.value().Bind(1, schema);
     while (trees.value().Step()) {
-        sizes[Lower(trees.value().Text(0))] = trees.value().Integer(1);
+        sizes[Lower(trees.value().Text(0))] = {trees.value().Integer(1), trees.value().Integer(2)};
     }
     return sizes;
 }
@@ -256,6 +293,7 @@ health::IndexInventory ReadInventory(sqlite3* db) {
         for (const CatalogIndex& index : indexes) {
             inventory.indexes.push_back(Describe(table, index, columns, &sizes));
             inventory.indexes.back().table_id = table_id;
+            TakeStatistics(db, table, &inventory.indexes.back());
             const IndexUse* use = uses.Of(table.schema, index.name);
             if (use != nullptr && use->is_certain) {
                 inventory.indexes.back().scans = use->scans;
@@ -264,6 +302,9 @@ health::IndexInventory ReadInventory(sqlite3* db) {
         ReadForeignKeys(db, table, table_id, columns, &inventory.foreign_keys);
         const std::optional<int64_t> rows = HighestRowid(db, table);
         const std::optional<int64_t> analysed = AnalysedRows(db, table);
+        if (analysed) {
+            inventory.table_facts[table_id].rows = static_cast<double>(*analysed);
+        }
         if (rows && !indexes.empty()) {  // without an index there is nothing to choose from
             const int64_t grown = std::max<int64_t>(*rows - analysed.value_or(0), 0);
             inventory.tables.push_back({ShownName(table.schema, table.name),

@@ -33,9 +33,14 @@ std::optional<int64_t> AnalysedRows(sqlite3* db, const CatalogTable& table);
 /// Bytes of a schema's file in use or free: pages times page size.
 int64_t SchemaBytes(sqlite3* db, const std::string& schema);
 
+struct TreeBytes {
+    int64_t bytes = 0;
+    int64_t unused = 0;  // of them
+};
+
 /// Bytes of each B-tree of a schema by lower-case name; empty where dbstat is not compiled in.
 /// Reads every page. Throws Error.
-std::map<std::string, int64_t> MeasureTrees(sqlite3* db, const std::string& schema);
+std::map<std::string, TreeBytes> MeasureTrees(sqlite3* db, const std::string& schema);
 
 /// Throws Error.
 health::IndexInventory ReadInventory(sqlite3* db);

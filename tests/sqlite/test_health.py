@@ -136,6 +136,43 @@ class FindingsTest(HealthCase):
         self.assertEqual(self.rows("SELECT name FROM \"an'dere\".sqlite_schema ORDER BY 1"), before)
         self.assertEqual(self.findings(), {("duplicate", 'Zwei "z')})
 
+    def filled(self, indexes, rows=20000):
+        self.db.executescript(f"""CREATE TABLE t(a INTEGER, b INTEGER, c TEXT); {indexes};
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+            INSERT INTO t SELECT i, i % 4, 'text ' || i FROM n; ANALYZE""")
+
+    def fixed_and_undone(self, code, is_dropped=True):
+        before = self.rows(SCHEMA)
+        fix, undo = self.rows("SELECT fix_sql, undo_sql FROM upkeep_index_findings WHERE code = ?", code)[0]
+        self.rows(fix)
+        self.assertEqual(self.rows("SELECT * FROM upkeep_index_findings WHERE code = ?", code), [])
+        if is_dropped:
+            self.rows(undo)
+        self.assertEqual(self.rows(SCHEMA), before)
+
+    def test_redundant_partial(self):
+        self.filled("CREATE INDEX whole ON t(a, c); CREATE INDEX most ON t(a) WHERE a > 5; CREATE INDEX few ON t(a) WHERE a < 5;"
+                    "CREATE UNIQUE INDEX rule ON t(a) WHERE a > 6")
+        self.assertEqual(self.findings(), {("redundant_partial", "most")})
+        self.assertEqual(self.value("SELECT covered_by FROM upkeep_index_findings"), "whole")
+        self.fixed_and_undone("redundant_partial")
+
+    def test_low_cardinality(self):
+        self.filled("CREATE INDEX few ON t(b); CREATE INDEX many ON t(a); CREATE INDEX two ON t(b, c); DROP INDEX two")
+        self.assertEqual(self.findings(), {("low_cardinality", "few")})
+        evidence, fix = self.rows("SELECT evidence, fix_sql FROM upkeep_index_findings")[0]
+        self.assertIn("has 4 values in about 20000 rows, and whether one of them is rare is not known", evidence)
+        self.assertIsNone(fix)
+
+    def test_bloated(self):
+        self.open_file()
+        self.filled("CREATE INDEX holes ON t(c)", 200000)
+        self.assertEqual(self.findings(), set())
+        self.rows("DELETE FROM t WHERE a % 5 <> 0")
+        self.rows("ANALYZE")
+        self.assertEqual(self.findings(), {("bloated", "holes")})
+        self.fixed_and_undone("bloated", is_dropped=False)
+
     def test_statistics(self):
         self.db.executescript("CREATE TABLE t(a INTEGER); CREATE INDEX i ON t(a); CREATE TABLE no_index(a);"
                               "CREATE TABLE small(a INTEGER); CREATE INDEX s ON small(a); INSERT INTO small VALUES (1)")

@@ -251,8 +251,9 @@ std::vector<Observation> ObserveIndexes(const IndexInventory& inventory) {
         seen.back().objects.push_back(found.key->table_name + " (" + columns + ")");
         seen.back().fixes.push_back(found.create_sql);
     }
-    seen.push_back(CountFindings("redundant_indexes", findings, "duplicate|redundant_prefix",
-                                 indexes, "indexes are covered by another"));
+    seen.push_back(CountFindings("redundant_indexes", findings,
+                                 "duplicate|redundant_prefix|redundant_partial", indexes,
+                                 "indexes are covered by another"));
     seen.push_back(
         CountFindings("invalid_indexes", findings, "invalid", indexes, "indexes are invalid"));
     seen.push_back(ObserveUnused(inventory, findings));

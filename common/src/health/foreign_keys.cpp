@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "../advisor/ddl.h"
+#include "index_rules.h"
 #include "upkeep/health/index_findings.h"
 
 namespace upkeep::health {
@@ -43,20 +44,6 @@ bool KeepsKeyRows(const std::string& predicate, const ForeignKeyFacts& key) {
         }
     }
     return false;
-}
-
-bool Serves(const IndexDescription& index, const ForeignKeyFacts& key) {
-    const bool can_look_up = index.access_method == "btree" || index.access_method == "hash";
-    if (index.table_id != key.table_id || !index.is_valid || !can_look_up ||
-        index.keys.size() < key.columns.size() || !KeepsKeyRows(index.predicate, key)) {
-        return false;
-    }
-    const std::set<std::string> wanted(key.columns_sql.begin(), key.columns_sql.end());
-    std::set<std::string> leading;
-    for (size_t i = 0; i < key.columns.size(); ++i) {
-        leading.insert(index.keys[i].expression);
-    }
-    return leading == wanted;
 }
 
 /// Severity by what a delete in the parent has to read, and by whether parents are deleted at all.
@@ -134,6 +121,20 @@ int Rank(const std::string& severity) {
 }
 
 }  // namespace
+
+bool Serves(const IndexDescription& index, const ForeignKeyFacts& key) {
+    const bool can_look_up = index.access_method == "btree" || index.access_method == "hash";
+    if (index.table_id != key.table_id || !index.is_valid || !can_look_up ||
+        index.keys.size() < key.columns.size() || !KeepsKeyRows(index.predicate, key)) {
+        return false;
+    }
+    const std::set<std::string> wanted(key.columns_sql.begin(), key.columns_sql.end());
+    std::set<std::string> leading;
+    for (size_t i = 0; i < key.columns.size(); ++i) {
+        leading.insert(index.keys[i].expression);
+    }
+    return leading == wanted;
+}
 
 std::vector<UnindexedKey> FindUnindexedKeys(const IndexInventory& inventory) {
     std::vector<UnindexedKey> found;

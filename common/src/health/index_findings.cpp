@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "format.h"
+#include "index_rules.h"
 
 namespace upkeep::health {
 
@@ -15,31 +16,13 @@ namespace {
 
 // An index below this size is not worth a word about being unused.
 constexpr int64_t kUnusedMinBytes = 1 << 20;
-// Counters younger than this say nothing about weekly jobs: no DROP is offered.
-constexpr double kUnusedMinAgeS = 7 * 86400.0;
+// A partial index with this share of the entries of a whole one saves nothing by being partial.
+constexpr double kPartialRatio = 0.8;
+constexpr double kPartialMinEntries = 1000;
 // Statistics of smaller tables hardly change a plan.
 constexpr int64_t kAnalyzeMinRows = 1000;
 // Twice PostgreSQL's own autovacuum_analyze_scale_factor: autovacuum should have come by then.
 constexpr double kAnalyzeChangedRatio = 0.2;
-
-std::string SeverityBySize(std::optional<int64_t> bytes) {
-    struct Step {
-        int64_t bytes;
-        const char* severity;
-    };
-    static constexpr Step kSteps[] = {{int64_t{1} << 30, "high"}, {int64_t{16} << 20, "medium"}};
-    for (const Step& step : kSteps) {
-        if (bytes.value_or(0) >= step.bytes) {
-            return step.severity;
-        }
-    }
-    return "low";
-}
-
-/// May it be dropped if another index answers the same?
-bool IsDroppable(const IndexDescription& index) {
-    return !index.backs_constraint && !index.is_replica_identity && !index.is_partition_child;
-}
 
 bool SameOrder(const KeyPart& one, const KeyPart& other) {
     return one.descending == other.descending && one.nulls_first == other.nulls_first;
@@ -76,20 +59,26 @@ bool HoldsColumn(const IndexDescription& index, const std::string& column) {
                        [&](const KeyPart& key) { return key.expression == column; });
 }
 
-/// Does `wide` answer whatever `narrow` answers and enforce what it enforces?
-bool Covers(const IndexDescription& wide, const IndexDescription& narrow) {
+/// The same keys and columns, whatever the predicates.
+bool CoversColumns(const IndexDescription& wide, const IndexDescription& narrow) {
     const bool same_length = wide.keys.size() == narrow.keys.size();
     if (wide.table_id != narrow.table_id || wide.access_method != narrow.access_method ||
-        wide.predicate != narrow.predicate || !wide.is_valid || narrow.keys.empty() ||
+        !wide.is_valid || narrow.keys.empty() ||
         (!same_length && narrow.access_method != "btree") || !LeadsWith(wide, narrow)) {
         return false;
     }
     if (narrow.is_unique &&
-        (!wide.is_unique || !same_length || wide.nulls_not_distinct != narrow.nulls_not_distinct)) {
+        (!wide.is_unique || !same_length || wide.nulls_not_distinct != narrow.nulls_not_distinct ||
+         (narrow.is_immediate && !wide.is_immediate))) {
         return false;
     }
     return std::all_of(narrow.included.begin(), narrow.included.end(),
                        [&](const std::string& column) { return HoldsColumn(wide, column); });
+}
+
+/// Does `wide` answer whatever `narrow` answers and enforce what it enforces?
+bool Covers(const IndexDescription& wide, const IndexDescription& narrow) {
+    return wide.predicate == narrow.predicate && CoversColumns(wide, narrow);
 }
 
 /// Of two indexes that cover each other: is `one` the one to keep?
@@ -112,46 +101,17 @@ bool Replaces(const IndexDescription& wide, const IndexDescription& narrow) {
            (!Covers(narrow, wide) || !IsDroppable(wide) || IsKept(wide, narrow));
 }
 
-std::string KeyList(const IndexDescription& index) {
-    std::string text;
-    for (const KeyPart& key : index.keys) {
-        text += (text.empty() ? "" : ", ") + key.expression + (key.descending ? " DESC" : "");
-    }
-    return "(" + text + ")" + (index.predicate.empty() ? "" : " WHERE " + index.predicate);
-}
-
-std::string ScansText(const IndexInventory& inventory, const IndexDescription& index) {
-    if (!index.scans) {
-        return "use is not counted";
-    }
-    const std::string age = inventory.counters_age_s
-                                ? "in " + AgeText(*inventory.counters_age_s) + " of counting"
-                                : "since the counters began, when is not known";
-    return std::to_string(*index.scans) + " scans " + age;
-}
-
-IndexFinding Finding(const IndexDescription& index, std::string code, std::string severity) {
-    IndexFinding finding;
-    finding.code = std::move(code);
-    finding.severity = std::move(severity);
-    finding.table_name = index.table_name;
-    finding.index_name = index.name;
-    finding.size_bytes = index.size_bytes;
-    finding.fix_sql = index.drop_sql;
-    finding.undo_sql = index.create_sql;
-    return finding;
-}
-
 /// The index that stays and answers instead: the one with the fewest keys, undroppable ones first.
-const IndexDescription* Replacement(const IndexInventory& inventory,
+const IndexDescription* Replacement(const std::vector<const IndexDescription*>& of_table,
                                     const IndexDescription& narrow) {
     const auto is_dropped = [&](const IndexDescription& index) {
-        return std::any_of(inventory.indexes.begin(), inventory.indexes.end(),
-                           [&](const IndexDescription& wide) { return Replaces(wide, index); });
+        return std::any_of(of_table.begin(), of_table.end(),
+                           [&](const IndexDescription* wide) { return Replaces(*wide, index); });
     };
     const IndexDescription* best = nullptr;
-    for (const IndexDescription& wide : inventory.indexes) {
-        if (wide.table_id != narrow.table_id || !Replaces(wide, narrow) || is_dropped(wide)) {
+    for (const IndexDescription* one : of_table) {
+        const IndexDescription& wide = *one;
+        if (!Replaces(wide, narrow) || is_dropped(wide)) {
             continue;
         }
         const bool is_better = best == nullptr || wide.keys.size() < best->keys.size() ||
@@ -161,9 +121,10 @@ const IndexDescription* Replacement(const IndexInventory& inventory,
     return best;
 }
 
-void AddCovered(const IndexInventory& inventory, const IndexDescription& index,
+void AddCovered(const RuleContext& context, const IndexDescription& index,
                 std::vector<IndexFinding>* findings) {
-    const IndexDescription* wide = Replacement(inventory, index);
+    const IndexInventory& inventory = context.inventory();
+    const IndexDescription* wide = Replacement(context.IndexesOf(index.table_id), index);
     if (wide == nullptr) {
         return;
     }
@@ -182,7 +143,33 @@ void AddCovered(const IndexInventory& inventory, const IndexDescription& index,
     findings->push_back(std::move(finding));
 }
 
-void AddInvalid(const IndexInventory&, const IndexDescription& index,
+/// A partial index that leaves out next to nothing of what another one holds. A small one beside a
+/// large one is what partial indexes are for.
+void AddRedundantPartial(const RuleContext& context, const IndexDescription& index,
+                         std::vector<IndexFinding>* findings) {
+    if (index.predicate.empty() || !IsDroppable(index) || !index.is_valid || !index.entries) {
+        return;
+    }
+    const auto& others = context.IndexesOf(index.table_id);
+    for (const IndexDescription* wide : others) {
+        if (!wide->predicate.empty() || !wide->entries || *wide->entries < kPartialMinEntries ||
+            *index.entries < kPartialRatio * *wide->entries || !CoversColumns(*wide, index) ||
+            Replacement(others, *wide) != nullptr) {
+            continue;
+        }
+        IndexFinding finding =
+            Finding(index, "redundant_partial", SeverityBySize(index.size_bytes));
+        finding.covered_by = wide->name;
+        finding.evidence = KeyList(index) + " holds about " + NumberText(*index.entries, 0) +
+                           " of the " + NumberText(*wide->entries, 0) + " entries of " +
+                           wide->name + " " + KeyList(*wide) + ", which answers the same; " +
+                           ScansText(context.inventory(), index);
+        findings->push_back(std::move(finding));
+        return;
+    }
+}
+
+void AddInvalid(const RuleContext&, const IndexDescription& index,
                 std::vector<IndexFinding>* findings) {
     if (index.is_valid || index.is_being_built || index.is_partition_child) {
         return;
@@ -191,30 +178,28 @@ void AddInvalid(const IndexInventory&, const IndexDescription& index,
     finding.evidence =
         "left behind by a CREATE or REINDEX CONCURRENTLY that did not end: no query uses it, "
         "every write maintains it";
-    if (!IsDroppable(index)) {
-        finding.fix_sql.clear();
+    if (!IsDroppable(index)) {  // it stands for a rule: made good, not dropped
+        finding.fix_sql = index.rebuild_sql;
         finding.undo_sql.clear();
     }
     findings->push_back(std::move(finding));
 }
 
-void AddUnused(const IndexInventory& inventory, const IndexDescription& index,
+void AddUnused(const RuleContext& context, const IndexDescription& index,
                std::vector<IndexFinding>* findings) {
-    if (!index.is_valid || !IsDroppable(index) || index.is_unique || index.scans.value_or(1) != 0 ||
-        index.size_bytes.value_or(0) < kUnusedMinBytes) {
+    const IndexInventory& inventory = context.inventory();
+    if (!index.is_valid || !IsDroppable(index) || index.is_unique || context.IsNeededByKey(index) ||
+        index.scans.value_or(1) != 0 || index.size_bytes.value_or(0) < kUnusedMinBytes) {
         return;
     }
-    const bool is_young = inventory.counters_age_s.value_or(0) < kUnusedMinAgeS;
     IndexFinding finding = Finding(index, "unused", "info");
     finding.evidence = "candidate: " + ScansText(inventory, index) +
                        "; the index may be younger, standbys count for themselves, and a monthly "
                        "job leaves no trace in less than a month";
-    if (is_young) {
-        finding.evidence += "; too early to drop it (counters under " + AgeText(kUnusedMinAgeS) +
-                            " old), so no fix is offered";
-        finding.fix_sql.clear();
-        finding.undo_sql.clear();
+    if (!inventory.uses_elsewhere.empty()) {
+        finding.evidence += "; " + inventory.uses_elsewhere;
     }
+    WithholdIfYoung(inventory, &finding);
     findings->push_back(std::move(finding));
 }
 
@@ -239,8 +224,8 @@ void AddStatistics(const TableStatistics& table, std::vector<IndexFinding>* find
     findings->push_back(std::move(finding));
 }
 
-using Rule = void (*)(const IndexInventory&, const IndexDescription&, std::vector<IndexFinding>*);
-constexpr Rule kRules[] = {AddCovered, AddInvalid, AddUnused};
+constexpr Rule kRules[] = {AddCovered, AddRedundantPartial, AddInvalid,        AddUnused,
+                           AddCostly,  AddSmallTable,       AddLowCardinality, AddBloated};
 
 Value TextOrNull(const std::string& text) {
     return text.empty() ? Value() : Value(text);
@@ -252,13 +237,88 @@ Value IntegerOrNull(const std::optional<int64_t>& number) {
 
 }  // namespace
 
+std::string KeyList(const IndexDescription& index) {
+    std::string text;
+    for (const KeyPart& key : index.keys) {
+        text += (text.empty() ? "" : ", ") + key.expression + (key.descending ? " DESC" : "");
+    }
+    return "(" + text + ")" + (index.predicate.empty() ? "" : " WHERE " + index.predicate);
+}
+
+std::string SeverityBySize(std::optional<int64_t> bytes) {
+    struct Step {
+        int64_t bytes;
+        const char* severity;
+    };
+    static constexpr Step kSteps[] = {{int64_t{1} << 30, "high"}, {int64_t{16} << 20, "medium"}};
+    for (const Step& step : kSteps) {
+        if (bytes.value_or(0) >= step.bytes) {
+            return step.severity;
+        }
+    }
+    return "low";
+}
+
+std::string ScansText(const IndexInventory& inventory, const IndexDescription& index) {
+    if (!index.scans) {
+        return "use is not counted";
+    }
+    const std::string age = inventory.counters_age_s
+                                ? "in " + AgeText(*inventory.counters_age_s) + " of counting"
+                                : "since the counters began, when is not known";
+    return std::to_string(*index.scans) + " scans " + age;
+}
+
+IndexFinding Finding(const IndexDescription& index, std::string code, std::string severity) {
+    IndexFinding finding;
+    finding.code = std::move(code);
+    finding.severity = std::move(severity);
+    finding.table_name = index.table_name;
+    finding.index_name = index.name;
+    finding.size_bytes = index.size_bytes;
+    finding.fix_sql = index.drop_sql;
+    finding.undo_sql = index.create_sql;
+    return finding;
+}
+
+RuleContext::RuleContext(const IndexInventory& inventory) : inventory_(inventory) {
+    for (const IndexDescription& index : inventory.indexes) {
+        indexes_[index.table_id].push_back(&index);
+    }
+    for (const ForeignKeyFacts& key : inventory.foreign_keys) {
+        KeepBestFor(key);
+    }
+}
+
+/// Of the indexes that serve a key the one that stays anyway, or is used most, is kept for it.
+void RuleContext::KeepBestFor(const ForeignKeyFacts& key) {
+    const std::vector<const IndexDescription*>& of_table = IndexesOf(key.table_id);
+    const IndexDescription* best = nullptr;
+    for (const IndexDescription* index : of_table) {
+        const bool may_stay = Serves(*index, key) && Replacement(of_table, *index) == nullptr;
+        if (may_stay && (best == nullptr || IsKept(*index, *best))) {
+            best = index;
+        }
+    }
+    if (best != nullptr) {
+        needed_.insert(best);
+    }
+}
+
+const std::vector<const IndexDescription*>& RuleContext::IndexesOf(int64_t table_id) const {
+    static const std::vector<const IndexDescription*> kNone;
+    const auto found = indexes_.find(table_id);
+    return found == indexes_.end() ? kNone : found->second;
+}
+
 std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory) {
+    const RuleContext context(inventory);
     std::vector<IndexFinding> findings;
     for (const IndexDescription& index : inventory.indexes) {
         const size_t before = findings.size();
         for (const Rule& rule : kRules) {
             if (findings.size() == before) {  // one finding an index: the first that applies
-                rule(inventory, index, &findings);
+                rule(context, index, &findings);
             }
         }
     }

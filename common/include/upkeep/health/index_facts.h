@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,8 +42,26 @@ struct IndexDescription {
     bool is_partition_child = false;  // goes with the index of the root
     std::optional<int64_t> scans;     // since the counters began; none: the host does not count
     std::optional<int64_t> size_bytes;
-    std::string create_sql;  // recreates it, one statement
+    std::string
+        create_sql;  // recreates it as it was; statements are separated by `;` and a newline
     std::string drop_sql;
+    bool is_extension_member = false;      // dropping it is refused
+    bool is_immediate = true;              // false: of a deferrable constraint
+    std::optional<double> entries;         // in the index, by the planner's statistics
+    std::optional<int64_t> entries_read;   // by all scans together
+    std::optional<int64_t> writes;         // entries made since the counters began, at most
+    std::optional<double> expected_bytes;  // of the same index freshly built
+    std::string rebuild_sql;
+    // Of the first key; none: not known.
+    std::optional<double> distinct_values;
+    std::optional<double> rarest_ratio;  // share of rows of the rarest value, where all are known
+};
+
+/// What an index of the table could save.
+struct TableFacts {
+    std::optional<double> rows;
+    std::optional<int64_t> pages;
+    std::optional<int64_t> full_scans;  // since the counters began
 };
 
 struct ForeignKeyFacts {
@@ -75,7 +94,9 @@ struct IndexInventory {
     std::vector<IndexDescription> indexes;
     std::vector<ForeignKeyFacts> foreign_keys;
     std::vector<TableStatistics> tables;
-    std::optional<double> counters_age_s;  // how long scans have been counted
+    std::optional<double> counters_age_s;       // how long scans have been counted
+    std::map<int64_t, TableFacts> table_facts;  // by table_id
+    std::string uses_elsewhere;  // what is known of servers that count for themselves
 };
 
 }  // namespace upkeep::health
