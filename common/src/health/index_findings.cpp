@@ -224,8 +224,8 @@ void AddStatistics(const TableStatistics& table, std::vector<IndexFinding>* find
     findings->push_back(std::move(finding));
 }
 
-constexpr Rule kRules[] = {AddCovered, AddRedundantPartial, AddInvalid,        AddUnused,
-                           AddCostly,  AddSmallTable,       AddLowCardinality, AddBloated};
+constexpr Rule kRules[] = {AddCovered, AddRedundantPartial, AddInvalid,       AddUnused,
+                           AddCostly,  AddSmallTable,       AddLowCardinality};
 
 Value TextOrNull(const std::string& text) {
     return text.empty() ? Value() : Value(text);
@@ -320,6 +320,10 @@ std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory) {
             if (findings.size() == before) {  // one finding an index: the first that applies
                 rule(context, index, &findings);
             }
+        }
+        // What is only a candidate for dropping, and stays till somebody decides, may be rebuilt.
+        if (findings.size() == before || findings.back().fix_sql.empty()) {
+            AddBloated(context, index, &findings);
         }
     }
     for (const TableStatistics& table : inventory.tables) {

@@ -205,6 +205,109 @@ TEST(Unused, NotWhatEnforcesIsUsedIsSmallOrIsNotCounted) {
     EXPECT_TRUE(is_silent([](auto* index) { index->size_bytes = 8192; }));
 }
 
+TEST(Unused, NotTheOneThatAForeignKeyNeeds) {
+    IndexDescription index = Index("i", {"a"});
+    index.scans = 0;
+    IndexInventory inventory = Of({index, Index("j", {"a", "b"})});
+    inventory.foreign_keys.emplace_back();
+    inventory.foreign_keys.back().table_id = 1;
+    inventory.foreign_keys.back().columns = inventory.foreign_keys.back().columns_sql = {"a"};
+    EXPECT_EQ(Found(inventory), Texts{"redundant_prefix i j"});
+    inventory.indexes[1].scans = 0;  // the last one that serves it
+    EXPECT_EQ(Found(inventory), Texts{"redundant_prefix i j"});
+    inventory.foreign_keys.clear();
+    EXPECT_EQ(Found(inventory), (Texts{"redundant_prefix i j", "unused j"}));
+}
+
+TEST(Duplicate, NotOfAnExtensionNorByADeferrableConstraint) {
+    IndexDescription member = Index("member", {"a"});
+    member.is_extension_member = true;
+    EXPECT_EQ(Found(Of({member, Constraint("k", {"a"})})), Texts{});
+    IndexDescription late = Constraint("late", {"a"});
+    late.is_immediate = false;
+    EXPECT_EQ(Found(Of({late, Unique("u", {"a"})})), Texts{});
+}
+
+TEST(RedundantPartial, OnlyWhereItLeavesOutNextToNothing) {
+    IndexDescription whole = Index("whole", {"a", "b"});
+    whole.entries = 10000;
+    IndexDescription partial = Index("partial", {"a"});
+    partial.predicate = "(c > 1)";
+    partial.entries = 9000;
+    EXPECT_EQ(Found(Of({whole, partial})), Texts{"redundant_partial partial whole"});
+    partial.entries = 5000;
+    EXPECT_EQ(Found(Of({whole, partial})), Texts{});
+    partial.entries.reset();
+    EXPECT_EQ(Found(Of({whole, partial})), Texts{});
+    partial.entries = 9000;
+    partial.is_unique = true;
+    EXPECT_EQ(Found(Of({whole, partial})), Texts{});
+}
+
+/// 1,000 pages, 100,000 rows: reading it whole is 2,000 units.
+IndexInventory Written(IndexDescription index) {
+    IndexInventory inventory = Of({std::move(index)});
+    inventory.table_facts[1] = {100000, 1000, 500};
+    return inventory;
+}
+
+TEST(Costly, WritesAgainstTheMostThatScansCanSave) {
+    IndexDescription index = Index("i", {"a"});
+    index.writes = 1000000;
+    index.scans = 100;  // saves 200,000 at most
+    index.entries_read = 100;
+    EXPECT_EQ(Found(Written(index)), Texts{"costs_more_than_it_saves i"});
+    EXPECT_EQ(FindIndexFindings(Written(index))[0].fix_sql, "DROP INDEX i");
+    index.scans = 300;
+    EXPECT_EQ(Found(Written(index)), Texts{});
+    index.scans = 100;
+    index.is_unique = true;
+    EXPECT_EQ(Found(Written(index)), Texts{});
+    index.is_unique = false;
+    index.writes = 5000;
+    EXPECT_EQ(Found(Written(index)), Texts{});
+    index.writes.reset();
+    EXPECT_EQ(Found(Written(index)), Texts{});
+}
+
+TEST(LowCardinality, NotWithARareValueNorWhereScansReadLittle) {
+    IndexDescription index = Index("i", {"a"});
+    index.distinct_values = 4;
+    index.rarest_ratio = 0.2;
+    EXPECT_EQ(Found(Written(index)), Texts{"low_cardinality i"});
+    index.rarest_ratio = 0.01;
+    EXPECT_EQ(Found(Written(index)), Texts{});
+    index.rarest_ratio = 0.2;
+    index.entries_read = 50;  // by five scans
+    EXPECT_EQ(Found(Written(index)), Texts{});
+    index.entries_read.reset();
+    index.keys.push_back(index.keys[0]);
+    EXPECT_EQ(Found(Written(index)), Texts{});
+}
+
+TEST(SmallTable, OnlyWhereReadsHadTheChoice) {
+    IndexDescription index = Index("i", {"a"});
+    index.scans = 0;
+    index.size_bytes = 8192;
+    IndexInventory inventory = Written(index);
+    EXPECT_EQ(Found(inventory), Texts{});
+    inventory.table_facts[1] = {50, 1, 500};
+    EXPECT_EQ(Found(inventory), Texts{"small_table i"});
+    inventory.table_facts[1].full_scans = 5;
+    EXPECT_EQ(Found(inventory), Texts{});
+}
+
+TEST(Bloated, IsRebuiltAlsoWhereItBacksAConstraint) {
+    IndexDescription index = Constraint("k", {"a"});
+    index.expected_bytes = 1 << 20;
+    index.rebuild_sql = "REINDEX k";
+    const auto findings = FindIndexFindings(Of({index}));
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0].code + findings[0].fix_sql + findings[0].undo_sql, "bloatedREINDEX k");
+    index.expected_bytes = 3 << 20;
+    EXPECT_EQ(Found(Of({index})), Texts{});
+}
+
 TEST(TableStatistics, NeverAnalysedAndStale) {
     IndexInventory inventory;
     inventory.tables = {{"never", "public.never", 5000, false, 5000},
