@@ -9,7 +9,7 @@ CMAKE_FLAGS ?=
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
 	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
-	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite clean
+	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -119,6 +119,9 @@ bench-memory-sqlite: sqlite ## 10 million statements, a million distinct, throug
 
 bench-close-sqlite: sqlite ## what the save at close costs an application with SQLite
 	@/usr/bin/python3 -B bench/sqlite/close.py $(BUILD)/upkeep.so && /usr/bin/python3 -B bench/sqlite/close.py $(BUILD)/upkeep.so 50 5000
+
+bench-advice-effect: pg ## the advised indexes built: measured time beside the prediction, 1 M executions (minutes)
+	@bash bench/advice/effect.sh
 
 clean:           ## removes what was built
 	rm -rf build build-asan build-tsan build-fuzz build-bench; $(PG) clean
