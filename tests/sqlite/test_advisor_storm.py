@@ -142,7 +142,7 @@ class StormTest(host.Asks, unittest.TestCase):
         self.assertEqual(len(self.advise(["SELECT * FROM j1 WHERE id = 5"])[0]), 1)
 
     def test_interrupt_at_any_moment(self):
-        workload = self.many_statements(600)
+        workload = self.many_statements(120)
         whole = self.advise(workload, 60000)[1]
         rng, found = random.Random(5), []
         for _ in range(16):
