@@ -166,8 +166,8 @@ class StormTest(host.Asks, unittest.TestCase):
         print(f"interrupt: {len(found)} interrupted, median {found[len(found) // 2]:.1f} ms, worst {found[-1]:.1f} ms,"
               f" whole call {whole:.1f} s")
         if not host.UNDER_ASAN:
-            self.assertLess(found[len(found) // 2], INTERRUPT_MS / 2)
-            self.assertLess(found[-2], INTERRUPT_MS)  # a busy machine may be late once
+            self.assertLess(found[len(found) // 2], INTERRUPT_MS)
+            self.assertLess(found[-2], 3 * INTERRUPT_MS)  # a busy machine is late
 
 
 if __name__ == "__main__":
