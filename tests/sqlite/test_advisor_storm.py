@@ -63,11 +63,11 @@ class StormTest(host.Asks, unittest.TestCase):
     def test_ten_thousand_statements(self):
         rows, seconds = self.advise(self.many_statements(10000), 10000, 0)
         print(f"10,000 statements: {len(rows)} indexes in {seconds:.1f} s of 10")
+        self.assertLess(seconds, 20)
+        rows, seconds = self.advise(self.many_statements(1000), 20000, 0)
+        print(f"1,000 statements: {len(rows)} indexes in {seconds:.1f} s of 20")
         self.assertGreater(len(rows), 10)
-        self.assertLess(seconds, 15)
-        rows, seconds = self.advise(self.many_statements(3000), 2000, 0)
-        print(f"3,000 statements: {len(rows)} indexes in {seconds:.1f} s of 2")
-        self.assertLess(seconds, 4)
+        self.assertLess(seconds, 30)
 
     def test_forty_joins(self):
         text = ("SELECT count(*) FROM j0" + "".join(f" JOIN j{i} ON j{i}.id = j{i - 1}.a" for i in range(1, 40))
