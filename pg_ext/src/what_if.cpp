@@ -383,6 +383,9 @@ std::optional<double> PgWhatIf::WriteCost(IndexId index, StatementId statement) 
             return planned.ok() ? std::optional<double>(0) : std::nullopt;
         }
     }
+    if (const std::optional<double> known = writes_.KnownCost(index, statement)) {
+        return known;
+    }
     const HypotheticalIndex* hypothetical = indexes_[Index(index)];
     const double rows = relations_[Index(RelationOf(hypothetical->relid))].rows;
     const ScratchContext scratch;

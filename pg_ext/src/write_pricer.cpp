@@ -26,16 +26,26 @@ bool Meet(const std::set<int>& some, const std::set<int>& others) {
 }  // namespace
 
 void WritePricer::Note(advisor::StatementId statement, const std::vector<PlannedStmt*>& plans) {
-    std::vector<Write>& known = writes_[statement];
-    known.clear();
+    Shape shape;
     for (PlannedStmt* plan : plans) {
         const PlainArray<PlainWrite>* writes = CallHost([=] { return WritesOf(plan); });
         for (int i = 0; i < writes->count; ++i) {
             const PlainWrite& write = writes->items[i];
-            known.push_back({write.relid, write.inserted, write.updated, write.deleted,
+            shape.push_back({write.relid, write.inserted, write.updated, write.deleted,
                              MembersOf(write.changed)});
         }
     }
+    const auto [place, is_new] = numbers_.try_emplace(shape, static_cast<int>(numbers_.size()));
+    if (is_new) {
+        by_number_.push_back(std::move(shape));
+    }
+    shapes_[statement] = place->second;
+}
+
+std::optional<double> WritePricer::KnownCost(advisor::IndexId id,
+                                             advisor::StatementId statement) const {
+    const auto known = costs_.find({id, shapes_.at(statement)});
+    return known == costs_.end() ? std::nullopt : std::optional<double>(known->second);
 }
 
 const WritePricer::Index& WritePricer::IndexOf(advisor::IndexId id, const HypotheticalIndex* index,
@@ -78,7 +88,8 @@ double WritePricer::UpdateCost(const Write& write, const Index& index, double ro
 double WritePricer::Cost(advisor::IndexId id, const HypotheticalIndex* index, double rows,
                          advisor::StatementId statement) {
     double cost = 0;
-    for (const Write& write : writes_[statement]) {
+    const int shape = shapes_.at(statement);
+    for (const Write& write : by_number_[static_cast<size_t>(shape)]) {
         if (write.relid != index->relid) {
             continue;
         }
@@ -89,6 +100,7 @@ double WritePricer::Cost(advisor::IndexId id, const HypotheticalIndex* index, do
             cost += UpdateCost(write, facts, rows);
         }
     }
+    costs_[{id, shape}] = cost;
     return cost;
 }
 

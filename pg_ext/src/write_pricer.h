@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <compare>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "upkeep/advisor/what_if.h"
@@ -14,7 +16,10 @@ namespace upkeep::pg {
 
 class WritePricer {
   public:
-    bool Knows(advisor::StatementId statement) const { return writes_.count(statement) > 0; }
+    bool Knows(advisor::StatementId statement) const { return shapes_.count(statement) > 0; }
+
+    /// Cost where it was asked before, for this statement or one that writes the same.
+    std::optional<double> KnownCost(advisor::IndexId id, advisor::StatementId statement) const;
 
     /// From the plans of a statement, one a query; to be called before Cost. Throws HostError.
     void Note(advisor::StatementId statement, const std::vector<PlannedStmt*>& plans);
@@ -36,7 +41,9 @@ class WritePricer {
         double updated = 0;
         double deleted = 0;
         std::set<int> changed;
+        auto operator<=>(const Write&) const = default;
     };
+    using Shape = std::vector<Write>;  // of a statement: thousands may have the same
     struct Index {
         EntryFacts facts = {};
         std::set<int> attributes;
@@ -50,7 +57,10 @@ class WritePricer {
     const Table& TableOf(Oid relid, double rows);
     double UpdateCost(const Write& write, const Index& index, double rows);
 
-    std::map<advisor::StatementId, std::vector<Write>> writes_;
+    std::map<advisor::StatementId, int> shapes_;  // statement -> number of its shape
+    std::map<Shape, int> numbers_;
+    std::vector<Shape> by_number_;
+    std::map<std::pair<advisor::IndexId, int>, double> costs_;
     std::map<advisor::IndexId, Index> indexes_;
     std::map<Oid, Table> tables_;
 };

@@ -160,6 +160,13 @@ int VarintBytes(double number) {
     return bytes;
 }
 
+/// Each condition reads each row of the sample up to its column: of wide tables fewer rows do.
+static int64_t WantedRows(size_t columns) {
+    constexpr int64_t kWide = 100, kLeast = 500;
+    const auto count = static_cast<int64_t>(columns);
+    return count <= kWide ? kSampleRows : std::max(kLeast, kSampleRows * kWide / count);
+}
+
 Sample::Sample(sqlite3* caller, sqlite3* store, const CatalogTable& table,
                const std::vector<CatalogColumn>& columns, int number, double analysed_rows)
     : store_(store),
@@ -168,6 +175,7 @@ Sample::Sample(sqlite3* caller, sqlite3* store, const CatalogTable& table,
       rowid_(RowidName(table, columns)),
       rowid_column_(RowidColumn(table, columns)),
       table_rows_(analysed_rows),
+      wanted_rows_(WantedRows(columns.size())),
       bytes_(columns.size(), 0),
       null_ratio_(columns.size(), 0) {
     CreateStore(columns);
@@ -213,7 +221,7 @@ void Sample::Fill(sqlite3* caller) {
     const uint64_t span =
         static_cast<uint64_t>(range.Integer(1)) - static_cast<uint64_t>(smallest) + 1;
     range = Stmt();
-    if (span != 0 && span <= static_cast<uint64_t>(2 * kSampleRows)) {
+    if (span != 0 && span <= static_cast<uint64_t>(2 * wanted_rows_)) {
         ReadAll(caller);
     } else if (!ProbeRowids(caller, smallest, span)) {
         PickRowids(caller);
@@ -268,7 +276,7 @@ bool Sample::ProbeRowids(sqlite3* caller, int64_t smallest, uint64_t span) {
             return false;
         }
         seen = drawn;
-        probes = static_cast<int64_t>(static_cast<double>(kSampleRows - hits) / ratio);
+        probes = static_cast<int64_t>(static_cast<double>(wanted_rows_ - hits) / ratio);
     }
     if (table_rows_ < 0) {
         const double all = span == 0 ? 18446744073709551616.0 : static_cast<double>(span);
@@ -287,10 +295,10 @@ void Sample::PickRowids(sqlite3* caller) {
     Stmt rows(caller, "SELECT " + rowid_ + " FROM " + from_);
     while (scanned < kMaxScannedRows && rows.Step()) {
         ++scanned;
-        if (static_cast<int64_t>(picked.size()) < kSampleRows) {
+        if (static_cast<int64_t>(picked.size()) < wanted_rows_) {
             picked.push_back(rows.Integer(0));
         } else if (const uint64_t place = random.Below(static_cast<uint64_t>(scanned));
-                   place < static_cast<uint64_t>(kSampleRows)) {
+                   place < static_cast<uint64_t>(wanted_rows_)) {
             picked[place] = rows.Integer(0);  // reservoir: every row equally likely
         }
     }
@@ -325,10 +333,10 @@ void Sample::PickFromScan(sqlite3* caller) {
     if (table_rows_ < 0) {
         table_rows_ = rows_now;
     }
-    // Each row with the same probability, about kSampleRows in all.
+    // Each row with the same probability, about wanted_rows_ in all.
     const double seen = std::min(rows_now, static_cast<double>(kMaxScannedRows));
-    const bool take_all = seen <= 2.0 * kSampleRows;
-    const auto limit = static_cast<uint64_t>(static_cast<double>(kSampleRows) / seen * 0x1p32);
+    const bool take_all = seen <= 2.0 * wanted_rows_;
+    const auto limit = static_cast<uint64_t>(static_cast<double>(wanted_rows_) / seen * 0x1p32);
     Random random(kSeed);
     Stmt rows(caller, "SELECT " + list_ + " FROM " + from_);
     for (int64_t scanned = 0; scanned < kMaxScannedRows && rows.Step(); ++scanned) {

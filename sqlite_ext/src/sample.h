@@ -88,6 +88,7 @@ class Sample {
     std::vector<std::string> column_sql_;
     Stmt insert_;
     double table_rows_ = 0;
+    int64_t wanted_rows_ = kSampleRows;
     int64_t sampled_rows_ = 0;
     std::vector<double> bytes_, null_ratio_;
     double rowid_bytes_ = 0;

@@ -39,7 +39,8 @@ struct IndexState {
     HypotheticalIndex index;
     RelationId relation = -1;
     IndexShape shape;
-    std::optional<IndexWrites> writes;  // asked once
+    std::optional<IndexWrites> writes;                 // asked once
+    std::map<std::set<std::string>, bool> is_changed;  // by what an UPDATE sets
 };
 
 class SqliteWhatIf : public advisor::WhatIf {
@@ -210,7 +211,7 @@ IndexId SqliteWhatIf::AddIndex(HypotheticalIndex index, RelationId relation, Ind
             replica_.AnalysedRows(state.schema, state.table).value_or(state.statistics->rows());
         index.stat = state.statistics->Stat1(shape, rows);
     }
-    indexes_.push_back({std::move(index), relation, std::move(shape), std::nullopt});
+    indexes_.push_back({std::move(index), relation, std::move(shape), std::nullopt, {}});
     return static_cast<IndexId>(indexes_.size() - 1);
 }
 
@@ -393,8 +394,14 @@ std::optional<double> SqliteWhatIf::WriteCost(IndexId index, StatementId stateme
     if (!state.writes) {
         state.writes = WritesOf(state.shape, relation.statistics.get());
     }
-    const bool is_read =
-        !write->second.changed.empty() && ReadsChanged(state.shape, relation, write->second);
+    bool is_read = false;
+    if (!write->second.changed.empty()) {
+        const auto [known, is_new] = state.is_changed.try_emplace(write->second.changed);
+        if (is_new) {
+            known->second = ReadsChanged(state.shape, relation, write->second);
+        }
+        is_read = known->second;
+    }
     return IndexWriteCost(*state.writes, write->second, is_read, *rows);
 }
 

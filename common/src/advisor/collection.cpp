@@ -57,6 +57,7 @@ void Collection::AddWriteCosts() {
         }
     }
     for (size_t c = 0; c < ids_.size(); ++c) {
+        CheckStop(port_);
         double sum = 0;
         bool is_priced = true;
         std::vector<std::pair<size_t, double>> by_item;
