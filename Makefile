@@ -9,7 +9,7 @@ CMAKE_FLAGS ?=
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
 	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
-	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect clean
+	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -108,6 +108,9 @@ bench-cost: pg   ## what capture costs a PostgreSQL backend, in instructions (va
 
 bench-collapse: pg ## many distinct statements, three servers side by side (a minute)
 	@bash bench/collapse.sh
+
+bench-tpch: pg ## index advice on TPC-H, built for real, against a greedy advisor; UPKEEP_TPCH=FOLDER of the queries (half an hour)
+	@bash bench/tpch/run.sh $(BENCH_ARGS)
 
 bench-memory: pg ## 10 million statements through a backend: does it grow? (half an hour)
 	@UPKEEP_MEMORY_STATEMENTS=$${UPKEEP_MEMORY_STATEMENTS:-10000000} UPKEEP_SHOW_LOG=1 bash tests/pg/with_cluster.sh \

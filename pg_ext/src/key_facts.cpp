@@ -142,7 +142,9 @@ double DistinctAcrossBlocks(Oid relid, double distinct, double rows) {
     // average row; that is one more than beside the average value's first one if they come by
     // chance.
     const double per_block = rows / blocks;
-    const double doubles = (sample - once) / 2;
+    // A count by chance; a budget must hold, so take few of them (many values, a large index).
+    const double seen = (sample - once) / 2;
+    const double doubles = std::max(0.0, seen - 2 * std::sqrt(seen));
     const double beside = 2 * doubles / sample * (per_block - 1);
     if (beside > per_block / 2) {
         return distinct;

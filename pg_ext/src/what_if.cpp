@@ -72,6 +72,7 @@ class PgWhatIf : public advisor::WhatIf {
     Result<Explained> Explain(StatementId statement, std::span<const IndexId> indexes) override;
     double SizeBytes(IndexId index) override;
     std::optional<double> WriteCost(IndexId index, StatementId statement) override;
+    bool IsPriceMinimal() const override { return true; }
     advisor::Dialect dialect() const override;
     std::string Quote(std::string_view name) const override;
     bool NameTaken(RelationId relation, std::string_view index_name) const override;

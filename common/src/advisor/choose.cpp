@@ -39,22 +39,26 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
         .budget_bytes = {},
         .min_saving = std::max(options.min_saving_ratio, kLeastSavingRatio) * baseline,
         .deadline_ms = options.time_limit_ms - options.time_limit_ms / 5};
-    const int64_t deadline = limits.deadline_ms;
+    // What plans are made of adds up only where the planner minimises the very price.
+    const bool is_minimal = collection.port().IsPriceMinimal();
     Improver improver(collection.port(), collection.workload(), collection.cache(),
-                      collection.facts(), deadline);
-    improver.Collect();
-    collection.Report("collected", 0);
+                      collection.facts(), limits.deadline_ms);
+    if (is_minimal) {
+        improver.Collect();
+        collection.Report("collected", 0);
+    }
     std::vector<IndexSet> sets;
     for (const std::optional<int64_t>& budget : budgets) {
         limits.budget_bytes = budget;
         std::vector<IndexSet> starts = sets;
-        if (IsSmall(collection)) {
+        if (!is_minimal || IsSmall(collection)) {
             Search search(collection.port(), collection.workload(), collection.cache(),
                           collection.facts(), limits);
             starts.push_back(search.Run());
             choice.is_complete = choice.is_complete && search.is_complete();
         }
-        sets.push_back(improver.Choose(budget, limits.min_saving, starts));
+        sets.push_back(is_minimal ? improver.Choose(budget, limits.min_saving, starts)
+                                  : starts.back());
     }
     choice.is_complete = choice.is_complete && improver.is_complete();
     limits.deadline_ms = options.time_limit_ms;

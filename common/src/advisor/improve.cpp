@@ -15,11 +15,11 @@ constexpr int kMaxLayers = 40;
 // Candidates of one statement planned alone at most.
 constexpr size_t kMaxAlone = 80;
 // Candidates of one statement that are planned in pairs.
-constexpr size_t kMaxPaired = 12;
+constexpr size_t kMaxPaired = 20;
 // Rounds of choosing and checking for one budget at most.
 constexpr int kMaxRounds = 8;
 // Layers of what could be added to a chosen set.
-constexpr int kExtraLayers = 3;
+constexpr int kExtraLayers = 8;
 // A gain below this share of the cost is rounding.
 constexpr double kNoGain = 1e-9;
 // What counts as progress of a round.

@@ -154,6 +154,7 @@ class FakeWhatIf : public WhatIf {
                static_cast<double>(specs_.at(static_cast<size_t>(index)).keys.size());
     }
 
+    bool IsPriceMinimal() const override { return true; }
     Dialect dialect() const override { return dialect_words; }
     std::string Quote(std::string_view name) const override {
         const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) {

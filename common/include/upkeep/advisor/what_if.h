@@ -193,6 +193,10 @@ class WhatIf {
     /// nullopt: this port cannot say.
     virtual std::optional<double> WriteCost(IndexId index, StatementId statement) = 0;
 
+    /// Is the price what the host's planner itself makes as small as it can, so that one more index
+    /// never makes a plan dearer?
+    virtual bool IsPriceMinimal() const { return false; }
+
     virtual Dialect dialect() const = 0;
     virtual std::string Quote(std::string_view name) const = 0;
     /// Is there a relation or index of this name where an index of `relation` would be created?
