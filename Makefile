@@ -9,7 +9,7 @@ CMAKE_FLAGS ?=
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
 	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
-	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite clean
+	bench-collapse bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-sqlite clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -119,6 +119,9 @@ bench-memory-sqlite: sqlite ## 10 million statements, a million distinct, throug
 
 bench-close-sqlite: sqlite ## what the save at close costs an application with SQLite
 	@/usr/bin/python3 -B bench/sqlite/close.py $(BUILD)/upkeep.so && /usr/bin/python3 -B bench/sqlite/close.py $(BUILD)/upkeep.so 50 5000
+
+bench-advice-sqlite: sqlite ## index advice beside the sqlite3 shell's .expert, built and measured (ADVICE_ROWS, ADVICE_FOLDER: 3 GB at a million)
+	@/usr/bin/python3 -B bench/sqlite/advice.py $(BUILD)/upkeep.so $${ADVICE_ROWS:-1000000} $${ADVICE_FOLDER:-/tmp/upkeep-advice}
 
 clean:           ## removes what was built
 	rm -rf build build-asan build-tsan build-fuzz build-bench; $(PG) clean
