@@ -9,7 +9,7 @@ CMAKE_FLAGS ?=
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
 	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
-	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect clean
+	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect bench-advice-sqlite clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -125,6 +125,9 @@ bench-close-sqlite: sqlite ## what the save at close costs an application with S
 
 bench-advice-effect: pg ## the advised indexes built: measured time beside the prediction, 1 M executions (minutes)
 	@bash bench/advice/effect.sh
+
+bench-advice-sqlite: sqlite ## index advice beside the sqlite3 shell's .expert, built and measured (ADVICE_ROWS, ADVICE_FOLDER: 3 GB at a million)
+	@/usr/bin/python3 -B bench/sqlite/advice.py $(BUILD)/upkeep.so $${ADVICE_ROWS:-1000000} $${ADVICE_FOLDER:-/tmp/upkeep-advice}
 
 clean:           ## removes what was built
 	rm -rf build build-asan build-tsan build-fuzz build-bench; $(PG) clean
