@@ -44,6 +44,10 @@ UPKEEP_ROWS(advise_budget_curve) {
     Advise(arguments, rows, upkeep::advisor::AdviseBudgetCurve);
 }
 
+UPKEEP_ROWS(explain_rejections) {
+    Advise(arguments, rows, upkeep::advisor::ExplainRejections);
+}
+
 UPKEEP_ROWS(what_if) {
     const auto port = upkeep::pg::MakeWhatIf();
     upkeep::advisor::WhatIfCall(arguments, *port, rows).OrThrow();

@@ -133,6 +133,7 @@ Result<void> VerifyIndexesCall(sqlite3* db, const Arguments& arguments, RowSink&
 constexpr Body kBodies[] = {
     {.call = "advise_indexes", .rows = AdviseCall<advisor::AdviseIndexes>},
     {.call = "advise_budget_curve", .rows = AdviseCall<advisor::AdviseBudgetCurve>},
+    {.call = "explain_rejections", .rows = AdviseCall<advisor::ExplainRejections>},
     {.call = "what_if", .rows = WhatIfCall},
     {.call = "explain_statement", .rows = ExplainStatementCall},
     {.call = "verify_indexes", .rows = VerifyIndexesCall},

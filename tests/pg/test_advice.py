@@ -137,6 +137,24 @@ class MillionRows(Asks):
             with self.assertRaisesRegex(Exception, words):
                 self.dicts(f"SELECT * FROM upkeep.advise_budget_curve(%s::text[], NULL, {budgets})", statements)
 
+    def test_rejections(self):
+        """What is not advised has its reason; what is advised is not there."""
+        self.run_on(self.db, "CREATE INDEX jobs_there ON jobs (shuffled)")
+        self.addCleanup(self.run_on, self.db, "DROP INDEX jobs_there")
+        statements = ["SELECT * FROM jobs WHERE id = 777", "SELECT * FROM jobs WHERE status = 'completed'",
+                      "SELECT * FROM jobs WHERE shuffled = 5", "SELECT * FROM jobs WHERE wide = 'x'"]
+        ask = "SELECT * FROM upkeep.explain_rejections(%s::text[], budget_bytes => 31000000)"
+        rows = self.dicts(ask, statements)
+        because = {tuple(row["columns"]): row["rejected_because"] for row in rows if row["kind"] == "btree"}
+        self.assertEqual(because[("status",)], "the planner does not use it")
+        self.assertIn("jobs_there", because[("shuffled",)])
+        self.assertRegex(because[("wide",)], "^over budget")
+        self.assertNotIn(("id",), because)
+        self.assertEqual(rows, self.dicts(ask, statements))
+        self.assertLess(rows[0]["cost_after"], rows[0]["cost_before"])
+        with self.assertRaisesRegex(Exception, "budget_bytes"):
+            self.dicts("SELECT * FROM upkeep.explain_rejections(%s::text[], budget_bytes => 0)", statements)
+
     def test_weights_and_max_columns(self):
         statements = ["SELECT * FROM jobs WHERE id = 777", "SELECT * FROM jobs WHERE shuffled = 5"]
         for weights, first in (([1, 100], ["shuffled"]), ([100, 1], ["id"])):

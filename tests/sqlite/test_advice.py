@@ -72,6 +72,23 @@ class MillionRowsTest(host.Asks, unittest.TestCase):
             with self.assertRaisesRegex(Exception, words):
                 self.rows("SELECT * FROM upkeep_advise_budget_curve(?, NULL, ?)", statements, budgets)
 
+    def test_rejections(self):
+        statements = ("SELECT * FROM orders WHERE customer = 4711; SELECT * FROM orders WHERE note = 'note 7';"
+                      "SELECT * FROM orders WHERE ordered_at > '1990'")
+        ask = "SELECT * FROM upkeep_explain_rejections(?, NULL, 20000000)"
+        rows = self.rows(ask, statements)
+        because = {tuple(json.loads(row[1])): row[6] for row in rows}
+        advised = [tuple(json.loads(row[0])) for row in
+                   self.rows("SELECT columns FROM upkeep_advise_indexes(?, NULL, 20000000)", statements)]
+        self.assertEqual(len(advised), 1)
+        self.assertNotIn(advised[0], because)
+        other = {("customer",), ("note",)} - set(advised)
+        self.assertRegex(because[other.pop()], "^over budget")
+        self.assertIn(("ordered_at",), because)
+        self.assertEqual(rows, self.rows(ask, statements))
+        with self.assertRaisesRegex(Exception, "budget_bytes"):
+            self.rows("SELECT * FROM upkeep_explain_rejections(?, NULL, 0)", statements)
+
     def test_what_is_proposed_is_used(self):
         self.try_out("SELECT * FROM orders WHERE customer = 4711", ["customer"])
         self.try_out("SELECT * FROM orders WHERE customer = 4711 ORDER BY ordered_at DESC LIMIT 5",

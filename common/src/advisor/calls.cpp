@@ -65,6 +65,20 @@ constexpr Column kCurveColumns[] = {
     {"create_sqls", Type::kTextArray, "creates the set, in this order"},
 };
 
+constexpr Column kRejectionColumns[] = {
+    {"table_name", Type::kText, "table, qualified where needed; NULL: of a statement out of reach"},
+    {"columns", Type::kTextArray, "key columns or expressions, DESC where it matters"},
+    {"kind", Type::kText, "btree, covering, partial, expression, gin, brin, trigram"},
+    {"cost_before", Type::kFloat8,
+     "weighted workload cost as it is (PostgreSQL: planner units; SQLite: steps + 5 x pages)"},
+    {"cost_after", Type::kFloat8, "the same with this index alone; NULL: it could not be priced"},
+    {"size_bytes", Type::kBigint, "estimated size once built; of an existing index its size"},
+    {"rejected_because", Type::kText,
+     "why it is not advised: not used, saves too little, over budget, served by another, "
+     "costs writes more, exists already, left out by kinds, no operator class, no index possible, "
+     "insufficient_privilege"},
+};
+
 constexpr Parameter kWhatIfParameters[] = {
     {"statement", Type::kText, nullptr, "one statement; it is planned, never run"},
     {"indexes", Type::kTextArray, nullptr, "CREATE INDEX statements that are to be assumed"},
@@ -143,6 +157,16 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = kCurveParameters,
      .columns = kCurveColumns},
+    {.name = "explain_rejections",
+     .topic = "advisor",
+     .kind = CallKind::kFunction,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "why indexes that one would expect are not advised; what saves most alone comes first, "
+            "100 rows at most",
+     .since = "0.1.0",
+     .parameters = kAdviseParameters,
+     .columns = kRejectionColumns},
     {.name = "what_if",
      .topic = "advisor",
      .kind = CallKind::kFunction,

@@ -26,6 +26,18 @@ CREATE FUNCTION upkeep.advise_budget_curve(
 COMMENT ON FUNCTION upkeep.advise_budget_curve(text[], double precision[], bigint[], integer, interval, text[])
     IS 'what each of several budgets buys: the best set of indexes and its cost';
 
+CREATE FUNCTION upkeep.explain_rejections(
+    workload text[] DEFAULT NULL, weights double precision[] DEFAULT NULL,
+    budget_bytes bigint DEFAULT NULL, max_columns integer DEFAULT 3,
+    time_limit interval DEFAULT '30 s', min_saving_ratio double precision DEFAULT 0.01,
+    kinds text[] DEFAULT NULL)
+    RETURNS TABLE (table_name text, columns text[], kind text, cost_before double precision,
+        cost_after double precision, size_bytes bigint, rejected_because text)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100 COST 100000
+    AS 'MODULE_PATHNAME', 'upkeep_explain_rejections';
+COMMENT ON FUNCTION upkeep.explain_rejections(text[], double precision[], bigint, integer, interval, double precision, text[])
+    IS 'why indexes that one would expect are not advised';
+
 CREATE FUNCTION upkeep.what_if(statement text, indexes text[])
     RETURNS TABLE (cost_before double precision, cost_after double precision, plan_before jsonb,
         plan_after jsonb, used_indexes text[])

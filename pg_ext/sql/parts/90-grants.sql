@@ -10,6 +10,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.capabilities(),
     upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
     upkeep.advise_budget_curve(text[], double precision[], bigint[], integer, interval, text[]),
+    upkeep.explain_rejections(text[], double precision[], bigint, integer, interval, double precision, text[]),
     upkeep.what_if(text, text[]),
     upkeep.explain_statement(text, boolean),
     upkeep.verify_indexes(text[], text[], integer, interval, bigint, boolean),
