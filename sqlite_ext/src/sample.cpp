@@ -335,7 +335,7 @@ void Sample::PickFromScan(sqlite3* caller) {
     }
     // Each row with the same probability, about wanted_rows_ in all.
     const double seen = std::min(rows_now, static_cast<double>(kMaxScannedRows));
-    const bool take_all = seen <= 2.0 * wanted_rows_;
+    const bool take_all = seen <= 2.0 * static_cast<double>(wanted_rows_);
     const auto limit = static_cast<uint64_t>(static_cast<double>(wanted_rows_) / seen * 0x1p32);
     Random random(kSeed);
     Stmt rows(caller, "SELECT " + list_ + " FROM " + from_);

@@ -17,7 +17,7 @@ namespace upkeep::advisor {
 struct CandidateOptions {
     int max_columns = 3;
     size_t max_per_relation = 100;  // planning with more visible costs more than they bring
-    bool wants_covering = true;    // as many again
+    bool wants_covering = true;     // as many again
 };
 
 struct Candidate {

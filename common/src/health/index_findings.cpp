@@ -306,9 +306,8 @@ void RuleContext::KeepBestFor(const ForeignKeyFacts& key) {
 }
 
 const std::vector<const IndexDescription*>& RuleContext::IndexesOf(int64_t table_id) const {
-    static const std::vector<const IndexDescription*> kNone;
     const auto found = indexes_.find(table_id);
-    return found == indexes_.end() ? kNone : found->second;
+    return found == indexes_.end() ? none_ : found->second;
 }
 
 std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory) {

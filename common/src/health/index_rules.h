@@ -30,6 +30,7 @@ class RuleContext {
 
     const IndexInventory& inventory_;
     std::map<int64_t, std::vector<const IndexDescription*>> indexes_;
+    std::vector<const IndexDescription*> none_;  // of a table without indexes
     std::set<const IndexDescription*> needed_;
 };
 

@@ -99,8 +99,8 @@ Result<void> AdviseBudgetCurve(const Arguments& arguments,
                                const Result<std::vector<WorkloadStatement>>& captured, WhatIf& port,
                                RowSink& rows);
 
-/// Body of the SQL call explain_rejections: the candidates that are not in the advice, each with its
-/// worth alone and the reason, what saves most first, 100 at most. `captured` as for
+/// Body of the SQL call explain_rejections: the candidates that are not in the advice, each with
+/// its worth alone and the reason, what saves most first, 100 at most. `captured` as for
 /// advise_indexes.
 Result<void> ExplainRejections(const Arguments& arguments,
                                const Result<std::vector<WorkloadStatement>>& captured, WhatIf& port,
