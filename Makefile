@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
+	check-parity check-scripts check-storm check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
 	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect bench-advice-sqlite clean
 
 help:            ## this list
@@ -64,6 +64,10 @@ check-all:       ## everything that CI runs; ends with `N passed, N failed`
 	@bash tests/run_suites.sh
 
 check-world: check-all asan fuzz ## and the slow suites
+
+check-storm: sqlite pg ## the advisor under ten thousand statements, forty joins, a thousand columns, DDL, cancels; timed, so not in CI (minutes)
+	@bash tests/pg/run.sh tests/pg/storm_advisor.py
+	@UPKEEP_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -B tests/sqlite/storm_advisor.py
 
 check-sqlsmith: pg ## random statements with everything captured, UPKEEP_SQLSMITH_SECONDS long (default 1800)
 	@bash tests/pg/sqlsmith.sh
