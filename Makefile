@@ -66,7 +66,7 @@ check-all:       ## everything that CI runs; ends with `N passed, N failed`
 check-world: check-all asan fuzz ## and the slow suites
 
 check-storm: sqlite pg ## the advisor under ten thousand statements, forty joins, a thousand columns, DDL, cancels; timed, so not in CI (minutes)
-	@bash tests/pg/run.sh tests/pg/storm_advisor.py
+	@bash tests/pg/with_cluster.sh -c autovacuum=off /usr/bin/python3 -B tests/pg/storm_advisor.py
 	@UPKEEP_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -B tests/sqlite/storm_advisor.py
 
 check-sqlsmith: pg ## random statements with everything captured, UPKEEP_SQLSMITH_SECONDS long (default 1800)

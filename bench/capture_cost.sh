@@ -11,6 +11,7 @@
 #   UPKEEP_COST_ROUNDS   rounds of the scenario's shorter run (4; the longer is three times that); 0: none
 #   UPKEEP_COST_SERVERS  some of the servers, by name (all of them)
 #   UPKEEP_COST_SCRIPT   a pgbench script instead of -S, one transaction
+#   UPKEEP_COST_WHOLE    1: with strncmp (see `instructions`)
 #   UPKEEP_COST_KEEP     a folder for the profiles of the long runs, for callgrind_annotate
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -81,9 +82,10 @@ profile_of() {
 # (the server looks units of time up by it, neither module calls it): it takes hundreds of instructions
 # more where a word happens to lie near a page's end, which any other allocation moves.
 instructions() {
-    callgrind_annotate --inclusive=yes --threshold=100 "$1" 2>/dev/null | tr -d , | awk '
+    callgrind_annotate --inclusive=yes --threshold=100 "$1" 2>/dev/null | tr -d , | awk -v whole="${UPKEEP_COST_WHOLE:-0}" '
         /:PostgresMain / { sum += $1 }
-        /:(secure_read|pgstat_report_stat|__strncmp_[a-z0-9_]*|strncmp) / { sum -= $1 }
+        /:(secure_read|pgstat_report_stat) / { sum -= $1 }
+        !whole && /:(__strncmp_[a-z0-9_]*|strncmp) / { sum -= $1 }
         END { print sum + 0 }'
 }
 

@@ -5,9 +5,7 @@
 
 namespace upkeep::sqlite {
 
-// initial-exec: eight bytes of what the loader keeps for modules loaded late, and no call to find
-// them.
-[[gnu::tls_model("initial-exec")]] inline thread_local int own_calls = 0;
+inline thread_local int own_calls = 0;
 
 /// While one lives, statements run by this thread are upkeep's own and are not captured.
 class OwnCall {

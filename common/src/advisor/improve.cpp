@@ -31,7 +31,9 @@ Improver::Improver(WhatIf& port, const Workload& workload, PriceCache& cache,
                    const CandidateFacts& facts, int64_t deadline_ms)
     : port_(port), workload_(workload), cache_(cache), facts_(facts), deadline_ms_(deadline_ms) {}
 
+/// Asked before each plan and each set that is weighed: both take long in a large workload.
 bool Improver::IsLate() {
+    CheckStop(port_);
     if (port_.ElapsedMs() >= deadline_ms_) {
         is_complete_ = false;
     }
@@ -174,6 +176,9 @@ bool Improver::Grow(State* state) {
         std::optional<IndexSet> best;
         double best_rate = 0;
         for (const IndexSet& move : moves_) {
+            if (IsLate()) {
+                return has_changed;
+            }
             IndexSet missing = move;
             missing -= state->set;
             if (missing.IsEmpty()) {
@@ -203,6 +208,7 @@ bool Improver::Grow(State* state) {
 std::vector<std::pair<double, size_t>> Improver::Losses(const State& state) const {
     std::vector<std::pair<double, size_t>> losses;
     for (const size_t c : state.set.Members()) {
+        CheckStop(port_);
         IndexSet without = state.set;
         without.Remove(c);
         double loss = -facts_.write_costs[c];
@@ -242,6 +248,9 @@ bool Improver::Exchange(State* state) {
     std::optional<IndexSet> best;
     double best_cost = state->cost * (1 - kNoGain);
     for (const IndexSet& move : moves_) {
+        if (IsLate()) {
+            break;
+        }
         IndexSet missing = move;
         missing -= state->set;
         if (missing.IsEmpty()) {
