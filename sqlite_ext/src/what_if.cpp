@@ -9,6 +9,7 @@
 #include <set>
 
 #include "analysis.h"
+#include "kinds.h"
 #include "relations.h"
 #include "sql_text.h"
 #include "upkeep/base/text.h"
@@ -157,6 +158,7 @@ void SqliteWhatIf::AddMentions(const std::vector<Mention>& mentions, Statement* 
             PriceMention(mention, relation.columns, relation.statistics.get(), state->priced.text);
         statement->uses.push_back(
             MakeUse(mention, priced, relation, id, state->priced.text.has_limit));
+        AddKinds(db_, state->text, priced, relation, state->priced.text, &statement->uses.back());
         for (const advisor::Predicate& predicate : statement->uses.back().predicates) {
             relations_.NeedDistinct(id, predicate.column);
         }
