@@ -69,10 +69,10 @@ struct ExistingIndex {
 
 /// A partition of a partitioned table, at whatever depth; parents come before their children.
 struct Partition {
-    std::string name;           // unquoted
-    std::string display_name;   // as Relation's
-    std::string schema_quoted;  // as Relation's
-    int parent = -1;            // position in Relation::partitions; -1: the table itself
+    std::string name = {};           // unquoted
+    std::string display_name = {};   // as Relation's
+    std::string schema_quoted = {};  // as Relation's
+    int parent = -1;                 // position in Relation::partitions; -1: the table itself
     bool is_partitioned = false;
     bool is_foreign = false;  // cannot have an index
 };
@@ -113,14 +113,14 @@ struct Predicate {
 /// built here; whether it pays is the planner's to say.
 struct KindCondition {
     IndexKind kind = IndexKind::kPartial;
-    std::string sql;                 // partial: the WHERE; else the key where it is no plain column
+    std::string sql = {};            // partial: the WHERE; else the key where it is no plain column
     int column = -1;                 // gin, trigram, brin: the key where `sql` is empty
-    std::vector<int> columns;        // all that it names, ascending
+    std::vector<int> columns = {};   // all that it names, ascending
     Operator op = Operator::kEqual;  // expression: how it is compared; partial: kIsNull says that
                                      // it tests for NULL, either way
-    std::string opclass;             // gin, trigram: the operator class in DDL; empty: the default
+    std::string opclass = {};        // gin, trigram: the operator class in DDL; empty: the default
     double selectivity = -1;         // as Predicate's
-    std::string text;                // for the reason
+    std::string text = {};           // for the reason
 };
 
 /// A kind of index that a reader may expect here and that cannot be built.
