@@ -56,7 +56,8 @@ class Pool {
     static SpecKey Key(const IndexSpec& spec) {
         std::vector<std::tuple<int, std::string, bool, bool>> keys;
         for (const IndexKey& key : spec.keys) {
-            keys.emplace_back(key.column, key.expression, key.descending, key.nulls_first);
+            keys.emplace_back(key.column, key.expression + " " + key.opclass, key.descending,
+                              key.nulls_first);
         }
         return {spec.kind, std::move(keys), spec.include, spec.predicate};
     }
