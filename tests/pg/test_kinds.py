@@ -73,6 +73,10 @@ class Kinds(Asks):
         self.assertAlmostEqual(what_if["cost_after"], row["cost_after"], delta=0.01)
         return row
 
+    def expect_rejection(self, statement, kind, because):
+        rows = self.dicts("SELECT * FROM upkeep.explain_rejections(%s)", [statement])
+        self.assertTrue(any(row["kind"] == kind and because in row["rejected_because"] for row in rows), rows)
+
     def expect_none(self, statement, kinds):
         self.assertEqual([row["create_sql"] for row in self.advise(statement, kinds)], [])
 
@@ -183,6 +187,7 @@ class Expression(Kinds):
     def test_not_where_the_result_may_change(self):
         self.expect_none("SELECT * FROM people WHERE date_trunc('day', seen_at) = '2024-02-01'", ["expression"])
         self.expect_none("SELECT * FROM people WHERE shaky(email) = 'x'", ["expression"])
+        self.expect_rejection("SELECT * FROM people WHERE shaky(email) = 'x'", "expression", "not every function")
 
     def test_not_for_a_key_that_a_parameter_names(self):
         self.expect_none("SELECT * FROM people WHERE data ->> $1 = '17'", ["expression"])
@@ -239,6 +244,7 @@ class Gin(Kinds):
     def test_not_for_any_of_a_column(self):
         """No index of the server serves it, so it is never a row."""
         self.expect_none("SELECT * FROM docs WHERE 17 = ANY (tags)", ["gin"])
+        self.expect_rejection("SELECT * FROM docs WHERE 17 = ANY (tags)", "gin", "write tags @> ARRAY[...]")
 
     def test_not_for_a_configuration_that_may_change(self):
         self.expect_none("SELECT * FROM docs WHERE to_tsvector(body) @@ to_tsquery('word17')", ["gin"])
@@ -260,6 +266,7 @@ class Trigram(Kinds):
         self.refuses("0A000", "pg_trgm is not installed", "SELECT * FROM upkeep.advise_indexes(%s, kinds => %s)",
                      [statement], ["btree", "trigram"])
         self.expect_none(statement, None)
+        self.expect_rejection(statement, "trigram", "CREATE EXTENSION pg_trgm")
 
     def test_infix(self):
         self.run_on(self.db, "CREATE EXTENSION IF NOT EXISTS pg_trgm")
