@@ -286,6 +286,16 @@ void PgWhatIf::AddConditions(const PlainUse& plain, advisor::RelationUse* use) {
             offered.columns.push_back(attno - 1);
         }
         if (condition.kind == advisor::IndexKind::kPartial) {
+            const std::vector<advisor::ColumnFacts>& columns =
+                relations_[Index(use->relation)].columns;
+            const bool are_states =
+                condition.op == advisor::Operator::kIsNull ||
+                std::all_of(offered.columns.begin(), offered.columns.end(), [&](int column) {
+                    return columns[Index(column)].distinct_count <= advisor::kMostStatesOfColumn;
+                });
+            if (!are_states) {
+                continue;
+            }
             offered.selectivity = ShareOfCondition(plain.relid, condition);
         }
         use->conditions.push_back(std::move(offered));

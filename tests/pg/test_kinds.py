@@ -66,6 +66,7 @@ class Kinds(Asks):
         slack = 8 if kind in ("gin", "trigram") else 1
         self.assertAlmostEqual(row["cost_after"], plan["Total Cost"], delta=0.05 * plan["Total Cost"] + slack)
         if size_within is not None:
+            print(f"measured: {self.name_of(row)}: {row['size_bytes'] / size:.3f} of the real size")
             self.assertAlmostEqual(row["size_bytes"], size, delta=size_within * size, msg=row["create_sql"])
         what_if = self.dicts("SELECT * FROM upkeep.what_if(%s, %s)", statement,
                              [row["create_sql"].replace(" CONCURRENTLY", "")])[0]

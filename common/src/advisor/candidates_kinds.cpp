@@ -17,10 +17,13 @@ constexpr double kRareShare = 0.2;
 constexpr double kManyNulls = 0.5;
 // A constant of a column with more values than this names a thing, not a state: an index for it
 // alone would serve one statement of many.
-constexpr double kMostStates = 100;
+constexpr double kMostStates = kMostStatesOfColumn;
 constexpr std::string_view kNotNull = " IS NOT NULL";
 // Each visible candidate costs planning time.
 constexpr size_t kMostOfKind = 24;
+// Equality columns beyond these, rarest first, are left out of the mixes; expressions never are.
+constexpr size_t kMostAtoms = 8;
+constexpr size_t kMostRanges = 4;
 
 /// One thing a B-tree key can be compared by: a column or an expression.
 struct Atom {
@@ -66,6 +69,7 @@ class Parts {
         std::stable_sort(equal_.begin(), equal_.end(), [](const Atom& a, const Atom& b) {
             return a.selectivity < b.selectivity;
         });
+        Shorten();
         AddOrder(relation, use, fixed, has_nulls_order);
     }
 
@@ -113,6 +117,19 @@ class Parts {
             }
         }
         equal_.push_back(std::move(atom));
+    }
+
+    void Shorten() {
+        size_t columns = 0;
+        std::erase_if(equal_, [&](const Atom& atom) {
+            return atom.key.column >= 0 && ++columns > kMostAtoms;
+        });
+        columns = 0;
+        std::erase_if(ranges_, [&](const IndexKey& key) {
+            return key.column >= 0 && ++columns > kMostRanges;
+        });
+        equal_.resize(std::min(equal_.size(), 2 * kMostAtoms));
+        ranges_.resize(std::min(ranges_.size(), 2 * kMostRanges));
     }
 
     void AddOrder(const Relation& relation, const RelationUse& use, const std::vector<int>& fixed,
@@ -164,7 +181,14 @@ class Generator {
           id_(id),
           relation_(port.relation(id)),
           most_(static_cast<size_t>(max_columns)),
-          kinds_(kinds) {}
+          kinds_(kinds) {
+        for (const IndexKind kind : {IndexKind::kPartial, IndexKind::kExpression, IndexKind::kGin,
+                                     IndexKind::kBrin, IndexKind::kTrigram}) {
+            const bool is_wanted =
+                kinds_.empty() || std::find(kinds_.begin(), kinds_.end(), kind) != kinds_.end();
+            allowed_[kind] = is_wanted && !port_.WhyNoKind(kind);
+        }
+    }
 
     void AddUse(const RelationUse& use) {
         if (Allows(IndexKind::kExpression)) {
@@ -187,10 +211,7 @@ class Generator {
     std::vector<IndexSpec> Take() { return std::move(specs_); }
 
   private:
-    bool Allows(IndexKind kind) const {
-        return (kinds_.empty() || std::find(kinds_.begin(), kinds_.end(), kind) != kinds_.end()) &&
-               !port_.WhyNoKind(kind);
-    }
+    bool Allows(IndexKind kind) const { return allowed_.at(kind); }
 
     void Add(IndexKind kind, Keys keys, const std::string& predicate, std::vector<int> columns) {
         IndexSpec spec;
@@ -212,6 +233,12 @@ class Generator {
     }
 
     void AddExpressions(const RelationUse& use) {
+        const bool is_any =
+            std::any_of(use.conditions.begin(), use.conditions.end(),
+                        [](const KindCondition& c) { return c.kind == IndexKind::kExpression; });
+        if (!is_any || count_[IndexKind::kExpression] >= kMostOfKind) {
+            return;
+        }
         for (Keys& keys : PartsOf(use, {}).Sequences(most_)) {
             const bool is_plain = std::all_of(keys.begin(), keys.end(),
                                               [](const IndexKey& key) { return key.column >= 0; });
@@ -236,7 +263,7 @@ class Generator {
 
     void AddPartial(const RelationUse& use) {
         for (const KindCondition& c : use.conditions) {
-            if (!IsRareState(c)) {
+            if (!IsRareState(c) || count_[IndexKind::kPartial] >= kMostOfKind) {
                 continue;
             }
             // What the predicate fixes needs no key.
@@ -265,6 +292,7 @@ class Generator {
     void AddNotNull(const RelationUse& use) {
         for (const Predicate& p : use.predicates) {
             if (!IsOrderable(relation_, p.column) || p.op == Operator::kIsNull ||
+                count_[IndexKind::kPartial] >= kMostOfKind ||
                 relation_.columns[static_cast<size_t>(p.column)].null_ratio < kManyNulls) {
                 continue;
             }
@@ -286,6 +314,7 @@ class Generator {
     const std::vector<IndexKind>& kinds_;
     std::vector<IndexSpec> specs_;
     std::map<IndexKind, size_t> count_;
+    std::map<IndexKind, bool> allowed_;
 };
 
 bool IsNotNullOnly(const IndexSpec& spec) {

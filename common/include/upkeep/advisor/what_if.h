@@ -108,6 +108,10 @@ struct Predicate {
     std::string text;         // for the reason, no literals: `status = …`, `started_at >= …`
 };
 
+/// A constant of a column with more values than this makes no partial index: hosts need not look
+/// its selectivity up.
+inline constexpr double kMostStatesOfColumn = 100;
+
 /// What an index that is more than a B-tree over columns could do for one use: the raw material of
 /// the kinds partial, expression, gin, trigram and brin. The host vouches that such an index can be
 /// built here; whether it pays is the planner's to say.
