@@ -6,8 +6,8 @@
 
 #include "advisor/candidates.h"
 #include "advisor/ddl.h"
-#include "fake_what_if.h"
 #include "advisor/index_kind.h"
+#include "fake_what_if.h"
 #include "upkeep/advisor/advise.h"
 
 namespace upkeep::advisor {
