@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include "match.h"
@@ -19,6 +20,9 @@ constexpr double kManyNulls = 0.5;
 // alone would serve one statement of many.
 constexpr double kMostStates = kMostStatesOfColumn;
 constexpr std::string_view kNotNull = " IS NOT NULL";
+// A column that the workload compares with more constants than this is asked for any value: one
+// index over all of it serves them, where each constant would want one of its own.
+constexpr size_t kMostConstants = 4;
 // Each visible candidate costs planning time.
 constexpr size_t kMostOfKind = 24;
 // Equality columns beyond these, rarest first, are left out of the mixes; expressions never are.
@@ -190,6 +194,15 @@ class Generator {
         }
     }
 
+    /// To be told of all uses before the first is added.
+    void Count(const RelationUse& use) {
+        for (const KindCondition& c : use.conditions) {
+            if (c.kind == IndexKind::kPartial && c.op != Operator::kIsNull) {
+                constants_[c.columns].insert(c.sql);
+            }
+        }
+    }
+
     void AddUse(const RelationUse& use) {
         if (Allows(IndexKind::kExpression)) {
             AddExpressions(use);
@@ -250,15 +263,18 @@ class Generator {
 
     /// A rare state that statements name by a constant.
     bool IsRareState(const KindCondition& c) const {
+        if (c.kind != IndexKind::kPartial) {
+            return false;
+        }
         const bool are_states =
             c.op == Operator::kIsNull ||
-            std::all_of(c.columns.begin(), c.columns.end(), [&](int column) {
-                const double distinct =
-                    relation_.columns[static_cast<size_t>(column)].distinct_count;
-                return distinct > 0 && distinct <= kMostStates;
-            });
-        return c.kind == IndexKind::kPartial && are_states && c.selectivity >= 0 &&
-               c.selectivity <= kRareShare;
+            (constants_.at(c.columns).size() <= kMostConstants &&
+             std::all_of(c.columns.begin(), c.columns.end(), [&](int column) {
+                 const double distinct =
+                     relation_.columns[static_cast<size_t>(column)].distinct_count;
+                 return distinct > 0 && distinct <= kMostStates;
+             }));
+        return are_states && c.selectivity >= 0 && c.selectivity <= kRareShare;
     }
 
     void AddPartial(const RelationUse& use) {
@@ -315,6 +331,7 @@ class Generator {
     std::vector<IndexSpec> specs_;
     std::map<IndexKind, size_t> count_;
     std::map<IndexKind, bool> allowed_;
+    std::map<std::vector<int>, std::set<std::string>> constants_;
 };
 
 bool IsNotNullOnly(const IndexSpec& spec) {
@@ -356,6 +373,9 @@ std::vector<IndexSpec> GenerateKinds(const WhatIf& port, RelationId id,
                                      const std::vector<const RelationUse*>& uses, int max_columns,
                                      const std::vector<IndexKind>& kinds) {
     Generator generator(port, id, max_columns, kinds);
+    for (const RelationUse* use : uses) {
+        generator.Count(*use);
+    }
     for (const RelationUse* use : uses) {
         generator.AddUse(*use);
     }

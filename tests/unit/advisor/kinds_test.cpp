@@ -88,6 +88,18 @@ TEST_F(KindCandidatesTest, NoPartialForAConstantOfAColumnOfManyValues) {
     EXPECT_TRUE(Tails({.relation = t_, .predicates = {Equal(kId)}, .conditions = {one}}).empty());
 }
 
+TEST_F(KindCandidatesTest, NoPartialWhereTheWorkloadAsksForEveryValue) {
+    std::vector<RelationUse> uses;
+    for (const char* value : {"a", "b", "c", "d", "e"}) {
+        uses.push_back(
+            {.relation = t_, .predicates = {Equal(kStatus)}, .conditions = {State(value)}});
+    }
+    std::vector<const RelationUse*> given = {&uses[0], &uses[1], &uses[2], &uses[3]};
+    EXPECT_EQ(GenerateKinds(port_, t_, given, 3, {}).size(), 4U);
+    given.push_back(&uses[4]);
+    EXPECT_TRUE(GenerateKinds(port_, t_, given, 3, {}).empty());
+}
+
 TEST_F(KindCandidatesTest, EveryComparisonSaysThatItsColumnIsNotNull) {
     const auto tails = Tails({.relation = t_, .predicates = {Equal(kParent)}});
     EXPECT_EQ(tails, (std::vector<std::string>{" (parent) WHERE parent IS NOT NULL"}));
