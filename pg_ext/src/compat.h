@@ -46,6 +46,11 @@ inline bool WalkQuery(Query* query, Walker walker, void* context, int flags) {
     return query_tree_walker(
         query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
 }
+using Mutator = Node* (*)(Node*, void*);
+inline Node* MutateExpression(Node* node, Mutator mutator, void* context) {
+    return expression_tree_mutator(
+        node, reinterpret_cast<Node* (*)()>(reinterpret_cast<void (*)()>(mutator)), context);
+}
 
 /// One entry of the snapshot of sessions, 1 to pgstat_fetch_stat_numbackends().
 inline const LocalPgBackendStatus* LocalBackend(int index) {

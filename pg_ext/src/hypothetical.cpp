@@ -5,6 +5,7 @@
 #include "index_size.h"
 
 extern "C" {
+#include "access/amapi.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
@@ -14,7 +15,6 @@ extern "C" {
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/index_selfuncs.h"
 #include "utils/snapmgr.h"
 }
 
@@ -43,6 +43,36 @@ bool IsOurPlanning(PlannerInfo* root) {
 AttrNumber AttributeIn(const HypotheticalIndex& index, AttrNumber attno, Oid relid) {
     return relid == index.relid ? attno : get_attnum(relid, get_attname(index.relid, attno, false));
 }
+
+/// Numbers the attributes of an expression as the partition does.
+struct Renumbering {
+    const HypotheticalIndex* index;
+    Oid relid;
+};
+
+bool Renumber(Node* node, void* context) {
+    if (node != nullptr && IsA(node, Var)) {
+        auto* var = reinterpret_cast<Var*>(node);
+        const auto* to = static_cast<const Renumbering*>(context);
+        var->varattno = AttributeIn(*to->index, var->varattno, to->relid);
+        var->varattnosyn = var->varattno;
+        return false;
+    }
+    return node != nullptr && WalkExpression(node, Renumber, context);
+}
+
+}  // namespace
+
+List* ForRelation(const HypotheticalIndex& index, const List* trees, Oid relid) {
+    List* copy = CopyTree(trees);
+    if (relid != index.relid) {
+        Renumbering to = {&index, relid};
+        Renumber(reinterpret_cast<Node*>(copy), &to);
+    }
+    return copy;
+}
+
+namespace {
 
 bool Concerns(const HypotheticalIndex& index, Oid relid) {
     if (index.relid == relid) {
@@ -78,15 +108,16 @@ void FillColumns(const HypotheticalIndex& index, Oid relid, RelOptInfo* rel, Ind
     info->opcintype = static_cast<Oid*>(palloc0(sizeof(Oid) * index.key_count));
     info->reverse_sort = static_cast<bool*>(palloc0(sizeof(bool) * index.key_count));
     info->nulls_first = static_cast<bool*>(palloc0(sizeof(bool) * index.key_count));
-    info->indexprs = CopyTree(index.expressions);
-    info->indpred = CopyTree(index.predicate);
+    info->opclassoptions = static_cast<bytea**>(palloc0(sizeof(bytea*) * index.column_count));
+    info->indexprs = ForRelation(index, index.expressions, relid);
+    info->indpred = ForRelation(index, index.predicate, relid);
     if (varno != 1) {
         ChangeVarNodes(reinterpret_cast<Node*>(info->indexprs), 1, varno, 0);
         ChangeVarNodes(reinterpret_cast<Node*>(info->indpred), 1, varno, 0);
     }
     ListCell* expression = list_head(info->indexprs);
     for (int i = 0; i < index.column_count; ++i) {
-        info->canreturn[i] = true;
+        info->canreturn[i] = index.access_method == BTREE_AM_OID;
         Expr* shown = nullptr;
         if (index.attnos[i] != 0) {
             const AttrNumber attno = AttributeIn(index, index.attnos[i], relid);
@@ -120,7 +151,7 @@ IndexOptInfo* ToIndexInfo(PlannerInfo* root, const HypotheticalIndex& index, Oid
     info->indexoid = index.oid;
     info->reltablespace = index.tablespace;
     info->rel = rel;
-    info->relam = BTREE_AM_OID;
+    info->relam = index.access_method;
     FillColumns(index, relid, rel, info);
     const double share = PredicateSelectivity(root, rel, info->indpred);
     const IndexPages size = EstimatePages(index, relid, rel->tuples * share);
@@ -130,14 +161,22 @@ IndexOptInfo* ToIndexInfo(PlannerInfo* root, const HypotheticalIndex& index, Oid
     info->unique = index.is_unique;
     info->immediate = true;
     info->hypothetical = true;  // the planner must not read it for the ends of its range
-    info->amoptionalkey = true;
-    info->amsearcharray = true;
-    info->amsearchnulls = true;
-    info->amhasgettuple = true;
-    info->amhasgetbitmap = true;
-    info->amcanparallel = true;
-    info->amcanmarkpos = true;
-    info->amcostestimate = reinterpret_cast<void (*)()>(btcostestimate);
+    // What the method can do, in its own words.
+    const IndexAmRoutine* method = GetIndexAmRoutineByAmId(index.access_method, false);
+    info->amcanorderbyop = method->amcanorderbyop;
+    info->amoptionalkey = method->amoptionalkey;
+    info->amsearcharray = method->amsearcharray;
+    info->amsearchnulls = method->amsearchnulls;
+    info->amhasgettuple = method->amgettuple != nullptr;
+    info->amhasgetbitmap = method->amgetbitmap != nullptr;
+    info->amcanparallel = method->amcanparallel;
+    info->amcanmarkpos = method->ammarkpos != nullptr;
+    info->amcostestimate = reinterpret_cast<void (*)()>(method->amcostestimate);
+    if (!method->amcanorder) {
+        info->sortopfamily = nullptr;
+        info->reverse_sort = nullptr;
+        info->nulls_first = nullptr;
+    }
     return info;
 }
 

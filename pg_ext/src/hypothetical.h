@@ -20,6 +20,9 @@ struct KeyRequest {
 HypotheticalIndex* MakeIndex(Oid relid, const KeyRequest* keys, int key_count,
                              const AttrNumber* included, int included_count, int number);
 
+/// Expressions or predicate of an index as a partition numbers its columns.
+List* ForRelation(const HypotheticalIndex& index, const List* trees, Oid relid);
+
 /// The plan of one query of a statement with these indexes assumed.
 PlannedStmt* PlanWith(Query* query, const char* text, HypotheticalIndex* const* indexes, int count);
 

@@ -5,11 +5,13 @@
 #include <cmath>
 
 #include "key_facts.h"
+#include "other_sizes.h"
 #include "value_classes.h"
 
 extern "C" {
 #include "access/htup_details.h"
 #include "access/nbtree.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_opfamily.h"
 }
 
@@ -134,6 +136,12 @@ double ClassBytes(const KeyClass& keys, double tuple_bytes, bool deduplicates) {
 }
 
 IndexPages Estimate(const HypotheticalIndex& index, Oid relid, double rows) {
+    if (index.access_method == GIN_AM_OID) {
+        return EstimateGin(index, rows);
+    }
+    if (index.access_method == BRIN_AM_OID) {
+        return EstimateBrin(index, relid, rows);
+    }
     auto* columns = static_cast<KeyFacts*>(palloc(sizeof(KeyFacts) * index.column_count));
     for (int i = 0; i < index.column_count; ++i) {
         columns[i] = FactsOfColumn(index, i, relid, rows);

@@ -5,11 +5,15 @@
 #include "hypothetical.h"
 
 extern "C" {
+#include "access/brin.h"
+#include "access/brin_internal.h"
+#include "access/gin_private.h"
 #include "access/nbtree.h"
 #include "access/reloptions.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_opclass.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
 #include "lib/stringinfo.h"
@@ -20,6 +24,7 @@ extern "C" {
 #include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 }
 
 namespace upkeep::pg {
@@ -75,6 +80,7 @@ HypotheticalIndex* Allocate(Oid relid, int key_count, int column_count, int numb
     index->deduplicates = true;
     index->sizes = static_cast<KnownSizes*>(palloc0(sizeof(KnownSizes)));
     index->fill_percent = BTREE_DEFAULT_FILLFACTOR;
+    index->access_method = BTREE_AM_OID;
     return index;
 }
 
@@ -84,11 +90,50 @@ void SetColumn(HypotheticalIndex* index, int position, AttrNumber attno) {
                           &index->collations[position]);
 }
 
+const char* MethodName(const HypotheticalIndex& index) {
+    return get_am_name(index.access_method);
+}
+
+/// What the method cannot do, with the server's words.
+void RefuseOptions(const HypotheticalIndex& index, const IndexStmt* statement) {
+    if (index.access_method == BTREE_AM_OID) {
+        return;
+    }
+    const char* refused = nullptr;
+    if (statement->unique) {
+        refused = "unique indexes";
+    } else if (statement->indexIncludingParams != NIL) {
+        refused = "included columns";
+    }
+    ListCell* cell = nullptr;
+    foreach (cell, statement->indexParams) {
+        const auto* element = lfirst_node(IndexElem, cell);
+        if (element->ordering != SORTBY_DEFAULT) {
+            refused = "ASC/DESC options";
+        } else if (element->nulls_ordering != SORTBY_NULLS_DEFAULT) {
+            refused = "NULLS FIRST/LAST options";
+        }
+    }
+    if (refused != nullptr) {
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("access method \"%s\" does not support %s", MethodName(index), refused),
+                 errhint("leave that out")));
+    }
+}
+
 void SetOperatorClass(HypotheticalIndex* index, int key, List* opclass) {
     const Oid type = index->types[key];
-    const Oid resolved = ResolveOpClass(opclass, type, "btree", BTREE_AM_OID);
+    const Oid resolved = ResolveOpClass(opclass, type, MethodName(*index), index->access_method);
     index->families[key] = get_opclass_family(resolved);
     index->input_types[key] = get_opclass_input_type(resolved);
+    if (key == 0 && index->access_method == GIN_AM_OID) {
+        HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(resolved));
+        if (HeapTupleIsValid(tuple)) {
+            index->gin_key_type = reinterpret_cast<Form_pg_opclass>(GETSTRUCT(tuple))->opckeytype;
+            ReleaseSysCache(tuple);
+        }
+    }
 }
 
 void RefuseMutable(Node* node, const char* what) {
@@ -187,13 +232,20 @@ IndexStmt* ParseStatement(const char* create_index) {
                         errhint("write CREATE INDEX ON table (column, ...)")));
     }
     auto* statement = castNode(IndexStmt, linitial_node(RawStmt, parsed)->stmt);
-    if (statement->accessMethod != nullptr && strcmp(statement->accessMethod, "btree") != 0) {
+    return statement;
+}
+
+void SetMethod(HypotheticalIndex* index, const IndexStmt* statement) {
+    const char* name = statement->accessMethod != nullptr ? statement->accessMethod : "btree";
+    index->access_method = get_index_am_oid(name, false);
+    if (index->access_method != BTREE_AM_OID && index->access_method != GIN_AM_OID &&
+        index->access_method != BRIN_AM_OID) {
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("an index of type %s cannot be assumed", statement->accessMethod),
-                 errhint("only B-trees can: leave out USING, or build it and look at EXPLAIN")));
+                 errmsg("an index of type %s cannot be assumed", name),
+                 errhint("btree, gin and brin can: build it on a copy and look at EXPLAIN")));
     }
-    return statement;
+    RefuseOptions(*index, statement);
 }
 
 void SetPredicate(HypotheticalIndex* index, Node* where) {
@@ -215,7 +267,12 @@ void SetStorage(HypotheticalIndex* index, IndexStmt* statement) {
     }
     const Datum options =
         transformRelOptions(Datum{0}, statement->options, nullptr, nullptr, false, false);
-    if (options != Datum{0}) {
+    if (index->access_method == GIN_AM_OID) {
+        ginoptions(options, true);  // raises what the server would
+    } else if (index->access_method == BRIN_AM_OID) {
+        const auto* set = reinterpret_cast<const BrinOptions*>(brinoptions(options, true));
+        index->pages_per_range = set != nullptr ? static_cast<int>(set->pagesPerRange) : 0;
+    } else if (options != Datum{0}) {
         const auto* set = reinterpret_cast<const BTOptions*>(btoptions(options, true));
         index->fill_percent = set->fillfactor;
         index->deduplicates = set->deduplicate_items;
@@ -259,6 +316,7 @@ HypotheticalIndex* ParseIndex(const char* create_index, int number) {
                         errmsg("cannot use more than %d columns in an index", INDEX_MAX_KEYS)));
     }
     HypotheticalIndex* index = Allocate(relid, key_count, column_count, number);
+    SetMethod(index, statement);
     int position = 0;
     ListCell* cell = nullptr;
     foreach (cell, statement->indexParams) {

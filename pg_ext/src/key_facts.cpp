@@ -232,24 +232,83 @@ KeyFacts FactsOfAttribute(Oid relid, AttrNumber attno, double rows) {
     return ReadFacts(relid, attno, type, typmod, rows);
 }
 
+namespace {
+
+/// Does the index's WHERE say that this column is not NULL?
+bool LeavesOutNulls(const HypotheticalIndex& index, AttrNumber attno) {
+    ListCell* cell = nullptr;
+    foreach (cell, index.predicate) {
+        Node* part = static_cast<Node*>(lfirst(cell));
+        if (IsA(part, NullTest) && reinterpret_cast<NullTest*>(part)->nulltesttype == IS_NOT_NULL) {
+            Node* tested = reinterpret_cast<Node*>(reinterpret_cast<NullTest*>(part)->arg);
+            if (IsA(tested, Var) && reinterpret_cast<Var*>(tested)->varattno == attno) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/// The same among the rows whose value is not NULL; that class is the last.
+void TakeOutNulls(KeyFacts* facts) {
+    if (facts->null_ratio <= 0 || facts->null_ratio >= 1 || facts->classes.count == 0) {
+        return;
+    }
+    --facts->classes.count;
+    for (int i = 0; i < facts->classes.count; ++i) {
+        facts->classes.items[i].frequency /= 1 - facts->null_ratio;
+    }
+    facts->null_ratio = 0;
+}
+
+bool AreClose(double a, double b) {
+    return std::fabs(a - b) <= 0.1 * std::max(a, b);
+}
+
+/// What a sample of the expression's values says, unless the column behind it says the same in more
+/// detail.
+KeyFacts WithSample(const KeyFacts& facts, const KeySample& sample, double rows) {
+    if (sample.rows <= 0 ||
+        (AreClose(facts.distinct, sample.distinct) && AreClose(facts.width, sample.width))) {
+        return facts;
+    }
+    KeyFacts sampled = facts;
+    sampled.width = sample.width;
+    sampled.sizes = {};
+    sampled.null_ratio = sample.null_ratio;
+    sampled.distinct = std::min(sample.distinct, std::max(rows, 1.0));
+    sampled.classes = {};
+    ReadClasses(nullptr, &sampled);
+    return sampled;
+}
+
+}  // namespace
+
 KeyFacts FactsOfColumn(const HypotheticalIndex& index, int position, Oid relid, double rows) {
     AttrNumber attno = index.attnos[position];
     if (attno > 0 && relid != index.relid) {
         attno = get_attnum(relid, get_attname(index.relid, attno, false));
     }
-    const KeyFacts facts =
-        ReadFacts(relid, attno, index.types[position], index.typmods[position], rows);
+    const double table_rows = index.share > 0 ? rows / index.share : rows;
+    KeyFacts facts =
+        ReadFacts(relid, attno, index.types[position], index.typmods[position], table_rows);
     if (attno != 0) {
+        if (LeavesOutNulls(index, index.attnos[position])) {
+            TakeOutNulls(&facts);
+        }
         return facts;
     }
     int number = 0;
     for (int i = 0; i < position; ++i) {
         number += index.attnos[i] == 0 ? 1 : 0;
     }
-    return relid == index.relid
-               ? FactsOfExpression(static_cast<Node*>(list_nth(index.expressions, number)), relid,
-                                   facts, rows)
-               : facts;
+    if (relid == index.relid) {
+        facts = FactsOfExpression(static_cast<Node*>(list_nth(index.expressions, number)), relid,
+                                  facts, table_rows);
+    }
+    return index.key_samples == nullptr
+               ? facts
+               : WithSample(facts, index.key_samples[position], table_rows);
 }
 
 double SizeAt(const KeyFacts& facts, double quantile) {

@@ -45,6 +45,19 @@ struct PlainSortKey {
     bool nulls_first;
 };
 
+/// As advisor::KindCondition; `refused` not nullptr: as KindRefusal.
+struct PlainOffer {
+    advisor::IndexKind kind;
+    advisor::Operator op;
+    AttrNumber attno;  // the key where `sql` is ""
+    const char* sql;
+    const char* opclass;
+    const char* text;
+    const char* refused;
+    Bitmapset* columns;  // attribute numbers
+    List* predicate;     // partial: implicitly AND-ed, Vars numbered 1
+};
+
 /// One mention of a base relation in one query level.
 struct PlainUse {
     Oid relid;
@@ -53,6 +66,7 @@ struct PlainUse {
     PlainArray<AttrNumber> group;
     Bitmapset* needed;  // attribute numbers
     bool has_limit;
+    PlainArray<PlainOffer> conditions;
 };
 
 struct PlainStatement {
@@ -83,7 +97,31 @@ struct KnownSizes {
     unsigned next;
 };
 
-/// A hypothetical B-tree, ready to become an IndexOptInfo.
+/// Entries of a GIN index that are about equally frequent.
+struct GinClass {
+    double keys;   // so many in the whole index
+    double share;  // of the rows hold each
+};
+
+/// What a sample of rows says about the entries of a GIN index, or the values of an expression;
+/// rows == 0: nothing.
+struct GinSample {
+    double rows;
+    double entries;      // all of them together, each row's doubles counted once
+    double entry_bytes;  // of one, on average
+    const GinClass* classes;
+    int classes_count;
+};
+
+/// What a sample says of an expression's values.
+struct KeySample {
+    double rows;  // 0: nothing is known
+    double distinct;
+    double null_ratio;
+    double width;
+};
+
+/// A hypothetical index, ready to become an IndexOptInfo.
 struct HypotheticalIndex {
     Oid oid;  // outside of what the catalogs use; only our own planning sees it
     Oid relid;
@@ -107,6 +145,13 @@ struct HypotheticalIndex {
     int fill_percent;  // of leaf pages
     Oid tablespace;
     KnownSizes* sizes;
+    Oid access_method;
+    int pages_per_range;  // BRIN; 0: the default
+    double heap_pages;    // of the table, 0: not asked
+    Oid gin_key_type;     // what the operator class stores; InvalidOid: the column's type
+    double share;         // of the rows that the predicate keeps; 0: not asked
+    GinSample sample;
+    KeySample* key_samples;  // by position, or nullptr
 };
 
 }  // namespace upkeep::pg

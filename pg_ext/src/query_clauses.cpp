@@ -23,19 +23,6 @@ namespace {
 
 using advisor::Operator;
 
-/// A base relation's column, found behind subqueries and views. use < 0: none.
-struct Column {
-    int use = -1;
-    AttrNumber attno = 0;
-};
-
-Node* Bare(Node* node) {
-    while (node != nullptr && IsA(node, RelabelType)) {
-        node = reinterpret_cast<Node*>(reinterpret_cast<RelabelType*>(node)->arg);
-    }
-    return node;
-}
-
 Level* Upwards(Level* level, Index steps) {
     while (level != nullptr && steps > 0) {
         level = level->parent;
@@ -44,7 +31,15 @@ Level* Upwards(Level* level, Index steps) {
     return level;
 }
 
-/// Follows a Var to the base relation's column that it shows.
+}  // namespace
+
+Node* Bare(Node* node) {
+    while (node != nullptr && IsA(node, RelabelType)) {
+        node = reinterpret_cast<Node*>(reinterpret_cast<RelabelType*>(node)->arg);
+    }
+    return node;
+}
+
 Column Resolve(Level* level, Node* node) {
     node = Bare(node);
     if (node == nullptr || !IsA(node, Var)) {
@@ -73,13 +68,6 @@ Column Resolve(Level* level, Node* node) {
                : Resolve(below, reinterpret_cast<Node*>(target->expr));
 }
 
-void AddPredicate(Level* level, Column column, Operator op) {
-    PlainPredicate* predicate = level->statement->uses.items[column.use].predicates.Add();
-    predicate->attno = column.attno;
-    predicate->op = op;
-}
-
-/// The B-tree strategy of an operator for the default operator class of its left input, 0: none.
 int StrategyOf(Oid operator_oid, Oid type) {
     const Oid opclass = GetDefaultOpClass(type, BTREE_AM_OID);
     return OidIsValid(opclass) ? get_op_opfamily_strategy(operator_oid, get_opclass_family(opclass))
@@ -91,7 +79,6 @@ bool IsLike(Oid operator_oid) {
            operator_oid == OID_NAME_LIKE_OP;
 }
 
-/// Does a LIKE pattern begin with a literal that a B-tree in byte order can serve?
 bool HasLiteralPrefix(Node* pattern) {
     pattern = Bare(pattern);
     if (pattern == nullptr || !IsA(pattern, Const)) {
@@ -103,6 +90,14 @@ bool HasLiteralPrefix(Node* pattern) {
     }
     const char* written = TextDatumGetCString(constant->constvalue);
     return written[0] != '\0' && written[0] != '%' && written[0] != '_';
+}
+
+namespace {
+
+void AddPredicate(Level* level, Column column, Operator op) {
+    PlainPredicate* predicate = level->statement->uses.items[column.use].predicates.Add();
+    predicate->attno = column.attno;
+    predicate->op = op;
 }
 
 bool IsColumnOfLevel(Level* level, Node* node) {
@@ -157,12 +152,15 @@ void AddOr(Level* level, BoolExpr* clause) {
     ListCell* cell = nullptr;
     foreach (cell, clause->args) {
         int* counts = static_cast<int*>(palloc(sizeof(int) * (before + 1)));
+        int* conditions = static_cast<int*>(palloc(sizeof(int) * (before + 1)));
         for (int i = 0; i < before; ++i) {
             counts[i] = statement->uses.items[i].predicates.count;
+            conditions[i] = statement->uses.items[i].conditions.count;
         }
         AddClause(level, static_cast<Node*>(lfirst(cell)));
         for (int i = 0; i < before; ++i) {
-            const int added = statement->uses.items[i].predicates.count - counts[i];
+            const int added = statement->uses.items[i].predicates.count - counts[i] +
+                              statement->uses.items[i].conditions.count - conditions[i];
             if (added > 0) {
                 PlainUse* branch = statement->uses.Add();
                 PlainUse* base = &statement->uses.items[i];
@@ -172,6 +170,10 @@ void AddOr(Level* level, BoolExpr* clause) {
                     *branch->predicates.Add() = base->predicates.items[k];
                 }
                 base->predicates.count = counts[i];
+                for (int k = 0; k < base->conditions.count; ++k) {
+                    *branch->conditions.Add() = base->conditions.items[k];
+                }
+                base->conditions.count = conditions[i];
             }
         }
     }
@@ -182,6 +184,7 @@ void AddClause(Level* level, Node* clause) {
     if (clause == nullptr) {
         return;
     }
+    AddKinds(level, clause);
     switch (nodeTag(clause)) {
         case T_List: {
             ListCell* cell = nullptr;

@@ -17,6 +17,25 @@ struct Level {
     Level** level_of;
 };
 
+/// A base relation's column, found behind subqueries and views. use < 0: none.
+struct Column {
+    int use = -1;
+    AttrNumber attno = 0;
+};
+/// Without binary coercions.
+Node* Bare(Node* node);
+/// Follows a Var to the base relation's column that it shows.
+Column Resolve(Level* level, Node* node);
+/// Does a LIKE pattern begin with a literal that a B-tree in byte order can serve?
+bool HasLiteralPrefix(Node* pattern);
+bool IsLike(Oid operator_oid);
+/// The B-tree strategy of an operator for the default operator class of its left input, 0: none.
+int StrategyOf(Oid operator_oid, Oid type);
+
+/// What one condition of the AND-ed list offers to partial, expression, GIN and trigram indexes:
+/// query_kinds.cpp.
+void AddKinds(Level* level, Node* clause);
+
 /// Opens a level and all below it; `parent` nullptr: the statement itself.
 Level* OpenLevel(Query* query, Level* parent, PlainStatement* statement);
 

@@ -17,6 +17,7 @@ extern "C" {
 #include "optimizer/plancat.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
+#include "utils/selfuncs.h"
 #include "utils/syscache.h"
 }
 
@@ -53,6 +54,7 @@ void AddColumn(Relation relation, Form_pg_attribute attribute, PlainRelation* ou
         return;
     }
     column->is_orderable = OidIsValid(GetDefaultOpClass(attribute->atttypid, BTREE_AM_OID));
+    column->has_brin = OidIsValid(GetDefaultOpClass(attribute->atttypid, BRIN_AM_OID));
     column->width = get_typavgwidth(attribute->atttypid, attribute->atttypmod);
     HeapTuple tuple = nullptr;
     // A partitioned table's statistics are those that include its children.
@@ -71,7 +73,50 @@ void AddColumn(Relation relation, Form_pg_attribute attribute, PlainRelation* ou
     column->width = statistics->stawidth;
     column->distinct = statistics->stadistinct >= 0 ? statistics->stadistinct
                                                     : -statistics->stadistinct * out->rows;
+    AttStatsSlot slot;
+    if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid,
+                         ATTSTATSSLOT_NUMBERS)) {
+        column->correlation = slot.nnumbers > 0 ? slot.numbers[0] : 0;
+        free_attstatsslot(&slot);
+    }
     ReleaseSysCache(tuple);
+}
+
+struct Names {
+    const char* name;
+    const char* display_name;
+    const char* schema_quoted;
+};
+
+Names NamesOf(Relation relation) {
+    const Oid relid = RelationGetRelid(relation);
+    const char* name = pstrdup(RelationGetRelationName(relation));
+    if (RelationIsVisible(relid)) {
+        return {name, pstrdup(quote_identifier(name)), ""};
+    }
+    const char* schema = get_namespace_name(RelationGetNamespace(relation));
+    return {name, pstrdup(quote_qualified_identifier(schema, name)),
+            pstrdup(quote_identifier(schema))};
+}
+
+void AddPartitions(Oid parent, int parent_place, PlainRelation* out) {
+    ListCell* cell = nullptr;
+    foreach (cell, find_inheritance_children(parent, AccessShareLock)) {
+        Relation child = relation_open(lfirst_oid(cell), NoLock);
+        const Names names = NamesOf(child);
+        const char kind = child->rd_rel->relkind;
+        relation_close(child, NoLock);
+        const int place = out->partitions.count;
+        *out->partitions.Add() = {names.name,
+                                  names.display_name,
+                                  names.schema_quoted,
+                                  parent_place,
+                                  kind == RELKIND_PARTITIONED_TABLE,
+                                  kind == RELKIND_FOREIGN_TABLE};
+        if (kind == RELKIND_PARTITIONED_TABLE) {
+            AddPartitions(lfirst_oid(cell), place, out);
+        }
+    }
 }
 
 void AddIndex(Oid oid, PlainRelation* out) {
@@ -125,14 +170,12 @@ const char* WhyNoIndex(Relation relation) {
 PlainRelation* ReadRelation(Oid relid) {
     auto* out = static_cast<PlainRelation*>(palloc0(sizeof(PlainRelation)));
     Relation relation = relation_open(relid, AccessShareLock);
-    const char* schema = get_namespace_name(RelationGetNamespace(relation));
-    out->name = pstrdup(RelationGetRelationName(relation));
+    const Names names = NamesOf(relation);
+    out->name = names.name;
+    out->display_name = names.display_name;
+    out->schema_quoted = names.schema_quoted;
     out->is_partitioned = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
     out->is_temporary = relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP;
-    const bool is_visible = RelationIsVisible(relid);
-    out->display_name = pstrdup(is_visible ? quote_identifier(out->name)
-                                           : quote_qualified_identifier(schema, out->name));
-    out->schema_quoted = is_visible ? "" : pstrdup(quote_identifier(schema));
     out->no_index_because = WhyNoIndex(relation);
     AddSize(relation, out);
     for (int i = 0; i < RelationGetNumberOfAttributes(relation); ++i) {
@@ -143,6 +186,9 @@ PlainRelation* ReadRelation(Oid relid) {
         AddIndex(lfirst_oid(cell), out);
     }
     relation_close(relation, NoLock);
+    if (out->is_partitioned) {
+        AddPartitions(relid, -1, out);
+    }
     return out;
 }
 

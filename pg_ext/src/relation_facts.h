@@ -12,6 +12,17 @@ struct PlainColumn {
     double null_ratio;
     double width;
     bool is_orderable;
+    double correlation;  // between its order and that of the rows, -1..1; 0: unknown
+    bool has_brin;       // has a default BRIN operator class
+};
+
+struct PlainPartition {
+    const char* name;
+    const char* display_name;
+    const char* schema_quoted;
+    int parent;
+    bool is_partitioned;
+    bool is_foreign;
 };
 
 struct PlainIndex {
@@ -39,6 +50,7 @@ struct PlainRelation {
     bool is_partitioned;
     bool is_temporary;
     const char* no_index_because;  // "" if it can have one
+    PlainArray<PlainPartition> partitions;
 };
 
 PlainRelation* ReadRelation(Oid relid);

@@ -12,8 +12,11 @@
 #include "analyse.h"
 #include "guard.h"
 #include "hypothetical.h"
-#include "index_size.h"
+#include "index_sample.h"
+#include "other_sizes.h"
+#include "query_walk.h"
 #include "relation_facts.h"
+#include "upkeep/advisor/index_text.h"
 #include "write_pricer.h"
 
 namespace upkeep::pg {
@@ -74,6 +77,7 @@ class PgWhatIf : public advisor::WhatIf {
     std::optional<double> WriteCost(IndexId index, StatementId statement) override;
     bool IsPriceMinimal() const override { return true; }
     advisor::Dialect dialect() const override;
+    std::optional<Error> WhyNoKind(advisor::IndexKind kind) const override;
     std::string Quote(std::string_view name) const override;
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
     int64_t ElapsedMs() const override {
@@ -95,16 +99,27 @@ class PgWhatIf : public advisor::WhatIf {
     static Result<PlannedStmt*> Plan(const PlainStatement* statement, int query,
                                      const std::vector<HypotheticalIndex*>& chosen);
     IndexId IdOf(Oid oid) const;
+    void AddConditions(const PlainUse& plain, advisor::RelationUse* use);
+    double ShareOfCondition(Oid relid, const PlainOffer& condition);
+    std::string SpecSql(const IndexSpec& spec) const;
+    Result<HypotheticalIndex*> Parsed(const char* text);
+    double RowsOf(Oid relid) { return relations_[Index(RelationOf(relid))].rows; }
 
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     std::vector<advisor::Relation> relations_;
     std::vector<Oid> relation_oids_;
-    std::map<std::string, Oid> roles_;  // text -> the role that ran it
+    std::vector<const PlainRelation*> plain_relations_;
+    std::map<std::pair<Oid, std::string>, double> shares_;  // of predicates
+    std::map<std::string, Oid> roles_;                      // text -> the role that ran it
     std::vector<PlainStatement*> statements_;
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<IndexSpec, IndexId>> declared_;
     WritePricer writes_;
 };
+
+// BRIN asks for large tables that grow in the order of the column.
+constexpr double kBrinTableBytes = 32.0 * 1024 * 1024;
+constexpr double kBrinCorrelation = 0.9;
 
 /// `text` as the server wants it: zero-terminated, in the call's memory.
 char* HostText(std::string_view text) {
@@ -130,6 +145,31 @@ std::string PredicateText(const std::string& column, advisor::Operator op) {
             return column + " LIKE '...%'";
     }
     return column;
+}
+
+/// A BRIN index where a range is asked of a column whose values follow the order of the rows.
+void AddBrin(const PlainRelation& plain, const advisor::Relation& relation,
+             advisor::RelationUse* use) {
+    if (relation.size_bytes < kBrinTableBytes) {
+        return;
+    }
+    const size_t count = use->predicates.size();
+    for (size_t i = 0; i < count; ++i) {
+        const advisor::Predicate& predicate = use->predicates[i];
+        const PlainColumn& column = plain.columns.items[predicate.column];
+        if (predicate.op != advisor::Operator::kRange || !column.has_brin ||
+            std::abs(column.correlation) < kBrinCorrelation) {
+            continue;
+        }
+        advisor::KindCondition offered;
+        offered.kind = advisor::IndexKind::kBrin;
+        offered.column = predicate.column;
+        offered.columns = {predicate.column};
+        offered.op = predicate.op;
+        offered.text = predicate.text + " (rows stand in its order: correlation " +
+                       std::to_string(std::abs(column.correlation)).substr(0, 4) + ")";
+        use->conditions.push_back(std::move(offered));
+    }
 }
 
 advisor::ExistingIndex ToExisting(RelationId relation, const PlainIndex& plain) {
@@ -172,10 +212,16 @@ RelationId PgWhatIf::RelationOf(Oid relid) {
         relation.columns.push_back(
             {column.name, column.distinct, column.null_ratio, column.width, column.is_orderable});
     }
+    for (int i = 0; i < plain->partitions.count; ++i) {
+        const PlainPartition& one = plain->partitions.items[i];
+        relation.partitions.push_back({one.name, one.display_name, one.schema_quoted, one.parent,
+                                       one.is_partitioned, one.is_foreign});
+    }
     for (int i = 0; i < plain->indexes.count; ++i) {
         relation.indexes.push_back(ToExisting(id, plain->indexes.items[i]));
     }
     relations_.push_back(std::move(relation));
+    plain_relations_.push_back(plain);
     relation_oids_.push_back(relid);
     return id;
 }
@@ -203,7 +249,57 @@ advisor::RelationUse PgWhatIf::ToUse(const PlainUse& plain) {
         use.needed.push_back(attno - 1);
     }
     use.has_limit = plain.has_limit;
+    AddConditions(plain, &use);
+    AddBrin(*plain_relations_[Index(use.relation)], relation, &use);
     return use;
+}
+
+double PgWhatIf::ShareOfCondition(Oid relid, const PlainOffer& condition) {
+    const std::pair<Oid, std::string> key = {relid, condition.sql};
+    if (const auto known = shares_.find(key); known != shares_.end()) {
+        return known->second;
+    }
+    const ScratchContext scratch;
+    List* predicate = condition.predicate;
+    const double rows = RowsOf(relid);
+    const Result<double> share =
+        InSubtransaction([=] { return PredicateShare(relid, predicate, rows); });
+    return shares_[key] = share.ok() ? share.value() : -1;
+}
+
+void PgWhatIf::AddConditions(const PlainUse& plain, advisor::RelationUse* use) {
+    for (int i = 0; i < plain.conditions.count; ++i) {
+        const PlainOffer& condition = plain.conditions.items[i];
+        if (condition.refused != nullptr) {
+            use->refusals.push_back({condition.kind, condition.text, condition.refused});
+            continue;
+        }
+        advisor::KindCondition offered;
+        offered.kind = condition.kind;
+        offered.op = condition.op;
+        offered.sql = condition.sql;
+        offered.column = condition.attno - 1;
+        offered.opclass = condition.opclass;
+        offered.text = condition.text;
+        for (int attno = bms_next_member(condition.columns, -1); attno > 0;
+             attno = bms_next_member(condition.columns, attno)) {
+            offered.columns.push_back(attno - 1);
+        }
+        if (condition.kind == advisor::IndexKind::kPartial) {
+            const std::vector<advisor::ColumnFacts>& columns =
+                relations_[Index(use->relation)].columns;
+            const bool are_states =
+                condition.op == advisor::Operator::kIsNull ||
+                std::all_of(offered.columns.begin(), offered.columns.end(), [&](int column) {
+                    return columns[Index(column)].distinct_count <= advisor::kMostStatesOfColumn;
+                });
+            if (!are_states) {
+                continue;
+            }
+            offered.selectivity = ShareOfCondition(plain.relid, condition);
+        }
+        use->conditions.push_back(std::move(offered));
+    }
 }
 
 Error WithHint(const Error& error) {
@@ -262,15 +358,55 @@ Result<Statement> PgWhatIf::Analyse(std::string_view text) {
     return statement;
 }
 
+/// More than columns, which the server's own parser is to read.
+bool NeedsSql(const IndexSpec& spec) {
+    return !spec.predicate.empty() || !advisor::UsingMethod(spec.kind).empty() ||
+           std::any_of(spec.keys.begin(), spec.keys.end(), [](const advisor::IndexKey& key) {
+               return key.column < 0 || !key.opclass.empty();
+           });
+}
+
+std::string PgWhatIf::SpecSql(const IndexSpec& spec) const {
+    return "CREATE INDEX ON " + relations_[Index(spec.relation)].display_name +
+           advisor::IndexTail(*this, spec);
+}
+
+/// An index from its text, with what the statistics and a sample say about it. What the sample's
+/// reading fails with is no error: the estimate does without.
+Result<HypotheticalIndex*> PgWhatIf::Parsed(const char* text) {
+    const auto number = static_cast<int>(indexes_.size());
+    Result<HypotheticalIndex*> parsed = InSubtransaction([=] { return ParseIndex(text, number); });
+    if (!parsed.ok()) {
+        return parsed;
+    }
+    HypotheticalIndex* index = parsed.value();
+    if (index->predicate != NIL) {
+        const ScratchContext scratch;
+        const double rows = RowsOf(index->relid);
+        const Result<double> share =
+            InSubtransaction([=] { return PredicateShare(index->relid, index->predicate, rows); });
+        index->share = share.ok() ? std::max(share.value(), 1e-9) : 1;
+    }
+    if (NeedsSample(*index)) {
+        static_cast<void>(InSubtransaction([=] { return SampleIndex(index); }));
+    }
+    return index;
+}
+
 Result<IndexId> PgWhatIf::Declare(const IndexSpec& spec) {
     for (const auto& [known, id] : declared_) {
         if (known == spec) {
             return id;
         }
     }
-    if (!spec.predicate.empty() || std::any_of(spec.keys.begin(), spec.keys.end(),
-                                               [](const auto& key) { return key.column < 0; })) {
-        return Error(Code::kUnsupported, "expressions and predicates are declared as SQL only");
+    if (NeedsSql(spec)) {
+        const Result<HypotheticalIndex*> parsed = Parsed(HostText(SpecSql(spec)));
+        if (!parsed.ok()) {  // what cannot be built is no candidate
+            return Error(Code::kUnsupported, parsed.error().message(), parsed.error().hint());
+        }
+        indexes_.push_back(parsed.value());
+        declared_.emplace_back(spec, static_cast<IndexId>(indexes_.size() - 1));
+        return declared_.back().second;
     }
     std::vector<KeyRequest> keys;
     for (const advisor::IndexKey& key : spec.keys) {
@@ -295,8 +431,7 @@ Result<IndexId> PgWhatIf::Declare(const IndexSpec& spec) {
 Result<IndexId> PgWhatIf::DeclareSql(std::string_view create_index) {
     const char* text = HostText(create_index);
     const auto id = static_cast<IndexId>(indexes_.size());
-    const Result<HypotheticalIndex*> parsed =
-        InSubtransaction([=] { return ParseIndex(text, static_cast<int>(id)); });
+    const Result<HypotheticalIndex*> parsed = Parsed(text);
     if (!parsed.ok()) {
         return parsed.error().hint().empty()
                    ? Error(parsed.error().code(), parsed.error().message(),
@@ -433,12 +568,8 @@ Result<Explained> PgWhatIf::Explain(StatementId statement, std::span<const Index
 
 double PgWhatIf::SizeBytes(IndexId index) {
     const HypotheticalIndex* hypothetical = indexes_[Index(index)];
-    const double rows = relations_[Index(RelationOf(hypothetical->relid))].rows;
     const ScratchContext scratch;
-    return CallHost([=] {
-        const double share = PredicateShare(hypothetical->relid, hypothetical->predicate, rows);
-        return EstimatePages(*hypothetical, hypothetical->relid, rows * share).pages * BLCKSZ;
-    });
+    return CallHost([=] { return TotalBytes(*hypothetical); });
 }
 
 /// Told to whoever sets client_min_messages to debug1.
@@ -453,6 +584,15 @@ void PgWhatIf::Report(const advisor::Progress& progress) {
                                         "%lld cache hits, %lld ms",
                                         phase, statements, calls, hits, elapsed));
     });
+}
+
+std::optional<Error> PgWhatIf::WhyNoKind(advisor::IndexKind kind) const {
+    if (kind != advisor::IndexKind::kTrigram ||
+        CallHost([] { return OidIsValid(GinClassByName(kTrigramClass)); })) {
+        return std::nullopt;
+    }
+    return Error(Code::kUnsupported, "the extension pg_trgm is not installed in this database",
+                 "CREATE EXTENSION pg_trgm, or leave trigram out");
 }
 
 advisor::Dialect PgWhatIf::dialect() const {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "write_cost.h"
 
+#include "other_sizes.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -11,6 +13,7 @@ extern "C" {
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "nodes/bitmapset.h"
 #include "nodes/makefuncs.h"
@@ -196,6 +199,12 @@ EntryFacts FactsOfAssumed(const HypotheticalIndex& index, double rows) {
     facts.height = size.tree_height;
     facts.tuple_bytes = size.tuple_bytes;
     facts.places = InsertionPlaces(index.relid, index.attnos, index.key_count, rows, size.pages);
+    if (index.access_method == GIN_AM_OID) {
+        facts.share *= GinEntriesOfRow(index);
+        facts.places = size.pages;
+    } else if (index.access_method == BRIN_AM_OID) {
+        facts.share *= kBrinEntriesOfRow;
+    }
     SetPageCosts(index.tablespace, &facts);
     return facts;
 }

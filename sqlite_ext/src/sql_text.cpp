@@ -168,7 +168,111 @@ std::string ExtremeColumn(const std::vector<Token>& tokens) {
     return is_alone ? Unquoted(tokens[name]) : "";
 }
 
+/// `= … `, `< …`, `IN (…`, `BETWEEN …` at `at`; 0: something else.
+char ComparisonAt(const std::vector<Token>& tokens, size_t at) {
+    if (IsWord(tokens, at, "in")) {
+        return 'I';
+    }
+    if (IsWord(tokens, at, "between")) {
+        return '<';
+    }
+    if (IsMark(tokens, at, '=')) {
+        return '=';
+    }
+    const bool is_unequal = IsMark(tokens, at, '<') && IsMark(tokens, at + 1, '>');
+    const bool is_shift = IsMark(tokens, at, '>') && IsMark(tokens, at + 1, '>');
+    return !is_unequal && !is_shift && (IsMark(tokens, at, '<') || IsMark(tokens, at, '>')) ? '<'
+                                                                                            : '\0';
+}
+
+/// May an expression begin here that stands alone on its side of the comparison?
+bool BeginsCondition(const std::vector<Token>& tokens, size_t at) {
+    if (at == 0) {
+        return false;
+    }
+    for (const std::string_view word : {"where", "and", "or", "on"}) {
+        if (IsWord(tokens, at - 1, word)) {
+            return true;
+        }
+    }
+    return IsMark(tokens, at - 1, '(');
+}
+
+bool IsName(const std::vector<Token>& tokens, size_t at) {
+    return at < tokens.size() &&
+           (tokens[at].kind == TokenKind::kWord || tokens[at].kind == TokenKind::kName);
+}
+
+/// One past the end of the expression that begins at `at`; `at` itself: it is none.
+size_t ExpressionEnd(const std::vector<Token>& tokens, size_t at) {
+    if (tokens[at].kind == TokenKind::kWord && IsMark(tokens, at + 1, '(')) {
+        size_t end = at + 2;
+        while (end < tokens.size() &&
+               !(IsMark(tokens, end, ')') && tokens[end].depth == tokens[at + 1].depth)) {
+            ++end;
+        }
+        return end < tokens.size() ? end + 1 : at;
+    }
+    size_t end = IsMark(tokens, at + 1, '.') ? at + 3 : at + 1;
+    const size_t column_end = end;
+    while (IsMark(tokens, end, '-') && IsMark(tokens, end + 1, '>')) {
+        end += IsMark(tokens, end + 2, '>') ? 3 : 2;
+        if (end >= tokens.size() ||
+            (tokens[end].kind != TokenKind::kString && tokens[end].kind != TokenKind::kNumber)) {
+            return at;
+        }
+        ++end;
+    }
+    return end > column_end ? end : at;
+}
+
+/// Fills all but `op`. False: a parameter or a subquery is in it.
+bool ReadExpression(const std::vector<Token>& tokens, size_t begin, size_t end,
+                    ComparedExpression* out) {
+    bool was_word = false;
+    for (size_t i = begin; i < end; ++i) {
+        const Token& token = tokens[i];
+        if (token.kind == TokenKind::kParameter || IsWord(tokens, i, "select")) {
+            return false;
+        }
+        if (IsName(tokens, i) && IsMark(tokens, i + 1, '.') && i + 2 < end) {
+            out->qualifiers.push_back(Unquoted(token));
+            ++i;
+            continue;
+        }
+        const bool is_word = token.kind != TokenKind::kMark;
+        out->sql += was_word && is_word ? " " : "";
+        out->sql += token.text;
+        out->sql += IsMark(tokens, i, ',') ? " " : "";
+        was_word = is_word;
+        if (token.kind == TokenKind::kString) {
+            out->strings.push_back(Lower(token.text));
+        } else if (IsName(tokens, i)) {
+            const bool is_function = IsMark(tokens, i + 1, '(');
+            (is_function ? out->functions : out->names).push_back(Unquoted(token));
+        }
+    }
+    return true;
+}
+
 }  // namespace
+
+std::vector<ComparedExpression> ScanExpressions(std::string_view sql) {
+    std::vector<ComparedExpression> found;
+    const std::vector<Token> tokens = Tokens(sql);
+    for (size_t i = 1; i + 2 < tokens.size(); ++i) {
+        if (!IsName(tokens, i) || !BeginsCondition(tokens, i)) {
+            continue;
+        }
+        const size_t end = ExpressionEnd(tokens, i);
+        ComparedExpression expression;
+        expression.op = end > i ? ComparisonAt(tokens, end) : '\0';
+        if (expression.op != '\0' && ReadExpression(tokens, i, end, &expression)) {
+            found.push_back(std::move(expression));
+        }
+    }
+    return found;
+}
 
 TextFacts ScanText(std::string_view sql) {
     constexpr std::array<std::string_view, 7> kAggregates = {"count", "sum",   "avg",         "min",

@@ -30,6 +30,19 @@ struct TextFacts {
 
 TextFacts ScanText(std::string_view sql);
 
+/// An expression that the statement compares: `lower(u.email) = …`, `data ->> 'k' IN (…)`.
+struct ComparedExpression {
+    std::string sql;                      // without qualifiers
+    std::vector<std::string> qualifiers;  // lower case, of its columns
+    std::vector<std::string> names;       // its words and names that are no functions, lower case
+    std::vector<std::string> functions;   // lower case
+    std::vector<std::string> strings;     // lower case, in their quotes
+    char op = '=';                        // '=', '<' (any range), 'I' for IN
+};
+
+/// Those of the form `function(…) op …` and `name -> … op …`, without parameters and subqueries.
+std::vector<ComparedExpression> ScanExpressions(std::string_view sql);
+
 /// The text without what virtual tables refuse although it changes no search: RETURNING …, ON
 /// CONFLICT …, INDEXED BY x.
 std::string RecordableText(std::string_view sql);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "analysis.h"
+#include "kinds.h"
 #include "relations.h"
 #include "sql_text.h"
 #include "upkeep/base/text.h"
@@ -63,6 +64,7 @@ class SqliteWhatIf : public advisor::WhatIf {
     double SizeBytes(IndexId index) override;
     std::optional<double> WriteCost(IndexId index, StatementId statement) override;
     advisor::Dialect dialect() const override;
+    std::optional<Error> WhyNoKind(advisor::IndexKind kind) const override;
     std::string Quote(std::string_view name) const override { return QuotedIfNeeded(name); }
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
     int64_t ElapsedMs() const override;
@@ -156,6 +158,7 @@ void SqliteWhatIf::AddMentions(const std::vector<Mention>& mentions, Statement* 
             PriceMention(mention, relation.columns, relation.statistics.get(), state->priced.text);
         statement->uses.push_back(
             MakeUse(mention, priced, relation, id, state->priced.text.has_limit));
+        AddKinds(db_, state->text, priced, relation, state->priced.text, &statement->uses.back());
         for (const advisor::Predicate& predicate : statement->uses.back().predicates) {
             relations_.NeedDistinct(id, predicate.column);
         }
@@ -215,14 +218,25 @@ IndexId SqliteWhatIf::AddIndex(HypotheticalIndex index, RelationId relation, Ind
     return static_cast<IndexId>(indexes_.size() - 1);
 }
 
+std::optional<Error> SqliteWhatIf::WhyNoKind(advisor::IndexKind kind) const {
+    switch (kind) {
+        case advisor::IndexKind::kGin:
+        case advisor::IndexKind::kBrin:
+        case advisor::IndexKind::kTrigram:
+            return Error(Code::kUnsupported,
+                         "SQLite has B-tree indexes only: no gin, brin or trigram",
+                         "leave gin, brin and trigram out");
+        default:
+            return std::nullopt;
+    }
+}
+
 Result<IndexId> SqliteWhatIf::Declare(const IndexSpec& spec) {
     if (!relations_.Has(spec.relation)) {
         return Error(Code::kInternal, "index on an unknown relation");
     }
-    if (spec.kind == advisor::IndexKind::kGin || spec.kind == advisor::IndexKind::kBrin ||
-        spec.kind == advisor::IndexKind::kTrigram) {
-        return Error(Code::kUnsupported, "SQLite has B-tree indexes only",
-                     "leave gin, brin and trigram out");
+    if (const std::optional<Error> reason = WhyNoKind(spec.kind)) {
+        return *reason;
     }
     const RelationState& relation = relations_.at(spec.relation);
     if (!relation.facts.no_index_because.empty()) {

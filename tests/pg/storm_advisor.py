@@ -97,7 +97,7 @@ class Storm(Asks):
             INSERT INTO odd SELECT point(g, g), '{"a": 1}', '5', box(point(g, g), point(0, 0)), NULL, '5', NULL, g,
                                    repeat(md5(g::text), 10) FROM generate_series(1, 20000) g;
             ANALYZE odd""")
-        for text in ("SELECT * FROM odd WHERE p ~= point(1, 1)", "SELECT * FROM odd WHERE j::text = 'x'",
+        for text in ("SELECT * FROM odd WHERE p ~= point(1, 1)", "SELECT * FROM odd WHERE j IS NULL",
                      "SELECT * FROM odd WHERE x = '5'", "SELECT * FROM odd WHERE p <@ box '((0,0),(1,1))'",
                      "SELECT * FROM odd WHERE c = '5' AND b = box '((0,0),(1,1))'",
                      "SELECT * FROM odd o JOIN odd q ON o.x = q.x", "SELECT * FROM odd ORDER BY p <-> point(0, 0) LIMIT 3",

@@ -18,7 +18,7 @@ CREATE TABLE orders(id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, status TE
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
 INSERT INTO orders SELECT i, i * 7919 % 50021, CASE WHEN i % 50 = 0 THEN 'open' ELSE 'shipped' END,
     datetime(1700000000 + i * 31, 'unixepoch'), i % 1000 / 10.0,
-    CASE WHEN i % 3 = 0 THEN NULL ELSE 'note ' || i % 977 END FROM n;
+    CASE WHEN i % 3 = 0 THEN NULL ELSE 'note ' || (i % 977) END FROM n;
 """
 
 

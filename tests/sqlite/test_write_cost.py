@@ -86,7 +86,7 @@ class Database(unittest.TestCase, Asks):
     def advice(self, workload, weights, **more):
         texts = "[" + ", ".join('"' + text + '"' for text in workload) + "]"
         return self.rows("SELECT create_sql, write_cost, cost_before, cost_after, saving_ratio, warnings"
-                         " FROM upkeep_advise_indexes(?, ?, NULL, 3, 30000, ?)", texts, str(weights),
+                         " FROM upkeep_advise_indexes(?, ?, NULL, 3, 30000, ?, '[\"btree\"]')", texts, str(weights),
                          more.get("min_saving_ratio", 0))
 
     def promised(self, write, read):

@@ -30,7 +30,7 @@ Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
 }  // namespace
 
 Result<Advice> Advise(WhatIf& port, const AdviseOptions& options) {
-    if (Result<void> checked = CheckOptions(options, port.dialect()); !checked.ok()) {
+    if (Result<void> checked = CheckOptions(options, port); !checked.ok()) {
         return checked.error();
     }
     try {

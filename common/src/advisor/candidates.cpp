@@ -8,6 +8,8 @@
 #include <tuple>
 
 #include "candidates_covering.h"
+#include "candidates_kinds.h"
+#include "index_kind.h"
 #include "match.h"
 
 namespace upkeep::advisor {
@@ -36,7 +38,6 @@ struct Input {
     std::map<int, size_t> popularity;  // equality column -> statements that compare it
     int max_columns = 3;
     bool has_nulls_order = false;
-    bool wants_covering = false;
 };
 
 /// Specs in the order in which they were first met, each once.
@@ -55,7 +56,8 @@ class Pool {
     static SpecKey Key(const IndexSpec& spec) {
         std::vector<std::tuple<int, std::string, bool, bool>> keys;
         for (const IndexKey& key : spec.keys) {
-            keys.emplace_back(key.column, key.expression, key.descending, key.nulls_first);
+            keys.emplace_back(key.column, key.expression + " " + key.opclass, key.descending,
+                              key.nulls_first);
         }
         return {spec.kind, std::move(keys), spec.include, spec.predicate};
     }
@@ -229,11 +231,6 @@ void GenerateBtree(const Input& in, const RelationUse& use, Pool* pool) {
     }
 }
 
-struct Generator {
-    IndexKind kind;
-    void (*generate)(const Input& in, const RelationUse& use, Pool* pool);
-};
-
 /// What covers the use, behind the B-trees that serve it.
 void GenerateCovering(const Input& in, const RelationUse& use, Pool* pool) {
     Pool serving;
@@ -242,12 +239,6 @@ void GenerateCovering(const Input& in, const RelationUse& use, Pool* pool) {
         pool->Add(std::move(spec));
     }
 }
-
-// Kinds that this version generates and prices. Partial, expression … come as rows here.
-constexpr Generator kGenerators[] = {
-    {IndexKind::kBtree, GenerateBtree},
-    {IndexKind::kCovering, GenerateCovering},
-};
 
 /// How much of a use an index takes over, 0 (nothing) to about 2. Only orders candidates where a
 /// relation has too many of them; never a price.
@@ -365,7 +356,11 @@ std::vector<IndexSpec> GenerateCoveringFor(const Input& in, size_t limit) {
     return TakeTurns(in, WithoutExisting(in, pool).specs(), limit);
 }
 
-std::vector<IndexSpec> GenerateFor(const Input& in, size_t limit) {
+bool IsWanted(IndexKind kind, const std::vector<IndexKind>& kinds) {
+    return kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+std::vector<IndexSpec> GenerateBtreesFor(const Input& in, size_t limit) {
     Pool pool;
     for (const Shape& shape : in.shapes) {
         GenerateBtree(in, *shape.use, &pool);
@@ -375,18 +370,49 @@ std::vector<IndexSpec> GenerateFor(const Input& in, size_t limit) {
         AddMerged(in, TakeTurns(in, pool.specs(), std::min(limit, kMaxParents)), &pool);
         pool = WithoutExisting(in, pool);
     }
-    std::vector<IndexSpec> specs = TakeTurns(in, pool.specs(), limit);
-    if (in.wants_covering) {
-        Pool all;
+    return TakeTurns(in, pool.specs(), limit);
+}
+
+/// All uses of one relation, those of the dearest statements first. Not shapes: two uses of one
+/// shape may differ in their constants.
+std::vector<const RelationUse*> UsesOf(RelationId id, const Workload& workload) {
+    std::vector<std::pair<double, const RelationUse*>> uses;
+    for (const WorkloadItem& item : workload.items) {
+        for (const RelationUse& use : item.statement.uses) {
+            if (use.relation == id) {
+                uses.emplace_back(item.weight * item.baseline_cost, &use);
+            }
+        }
+    }
+    std::stable_sort(uses.begin(), uses.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    uses.resize(std::min(uses.size(), kMaxShapes));
+    std::vector<const RelationUse*> sorted;
+    sorted.reserve(uses.size());
+    for (const auto& [importance, use] : uses) {
+        sorted.push_back(use);
+    }
+    return sorted;
+}
+
+/// Kind by kind, each within a limit of its own.
+std::vector<IndexSpec> GenerateFor(const Input& in, const CandidateOptions& options,
+                                   const WhatIf& port, const Workload& workload) {
+    Pool all;
+    const auto add = [&](std::vector<IndexSpec> specs) {
         for (IndexSpec& spec : specs) {
             all.Add(std::move(spec));
         }
-        for (IndexSpec& spec : GenerateCoveringFor(in, limit)) {
-            all.Add(std::move(spec));
-        }
-        specs = all.specs();
+    };
+    if (IsWanted(IndexKind::kBtree, options.kinds)) {
+        add(GenerateBtreesFor(in, options.max_per_relation));
     }
-    return specs;
+    // Without INCLUDE the columns would be keys: a choice of its own, and not made yet.
+    if (IsWanted(IndexKind::kCovering, options.kinds) && port.dialect().has_include) {
+        add(GenerateCoveringFor(in, options.max_per_relation));
+    }
+    add(GenerateKinds(port, in.id, UsesOf(in.id, workload), options.max_columns, options.kinds));
+    return all.specs();
 }
 
 /// Two uses with the same signature are served alike by every index.
@@ -479,6 +505,19 @@ bool IsProvidedBy(const ExistingIndex& existing, const IndexSpec& spec, bool has
     return is_prefix(spec.keys) || is_prefix(Flipped(spec.keys));
 }
 
+namespace {
+
+/// Can the candidate matter to this use?
+bool IsAskedFor(const IndexSpec& spec, const RelationUse& use) {
+    if (IsOfOtherKind(spec)) {
+        return ConcernsOtherKind(spec, use);
+    }
+    return Concerns(spec, use) || (spec.relation == use.relation &&
+                                   spec.kind == IndexKind::kCovering && Covers(spec, use));
+}
+
+}  // namespace
+
 std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& workload,
                                           const CandidateOptions& options) {
     std::map<RelationId, std::set<size_t>> users;
@@ -491,18 +530,13 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
     }
     std::vector<Candidate> candidates;
     for (const auto& [id, items] : users) {
-        Input in = MakeInput(port, id, workload, options.max_columns);
-        // Without INCLUDE the columns would be keys: a choice of its own, and not made yet.
-        in.wants_covering = options.wants_covering && port.dialect().has_include;
-        for (IndexSpec& spec : GenerateFor(in, options.max_per_relation)) {
+        const Input in = MakeInput(port, id, workload, options.max_columns);
+        for (IndexSpec& spec : GenerateFor(in, options, port, workload)) {
             Candidate candidate{std::move(spec), {}};
             for (const size_t i : items) {
                 const std::vector<RelationUse>& uses = workload.items[i].statement.uses;
                 if (std::any_of(uses.begin(), uses.end(), [&](const RelationUse& use) {
-                        return Concerns(candidate.spec, use) ||
-                               (candidate.spec.relation == use.relation &&
-                                candidate.spec.kind == IndexKind::kCovering &&
-                                Covers(candidate.spec, use));
+                        return IsAskedFor(candidate.spec, use);
                     })) {
                     candidate.items.push_back(i);
                 }
@@ -515,10 +549,12 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
     return candidates;
 }
 
-std::vector<IndexKind> PricedKinds() {
+std::vector<IndexKind> PricedKinds(const WhatIf& port) {
     std::vector<IndexKind> kinds;
-    for (const Generator& generator : kGenerators) {
-        kinds.push_back(generator.kind);
+    for (const IndexKind kind : AllKinds()) {
+        if (!port.WhyNoKind(kind)) {
+            kinds.push_back(kind);
+        }
     }
     return kinds;
 }

@@ -3,7 +3,7 @@
 //   uses of a relation -> shapes (equal uses counted once) -> generators (one per kind)
 //     -> merged across shapes -> without what exists -> the best 100 of each relation
 //
-// Generous by design: the planner judges. A new kind is one more row in the table of generators.
+// Generous by design: the planner judges. Kinds beyond these: candidates_kinds.h.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
@@ -16,8 +16,8 @@ namespace upkeep::advisor {
 
 struct CandidateOptions {
     int max_columns = 3;
-    size_t max_per_relation = 100;  // planning with more visible costs more than they bring
-    bool wants_covering = true;     // as many again
+    size_t max_per_relation = 100;      // planning with more visible costs more than they bring
+    std::vector<IndexKind> kinds = {};  // empty: all
 };
 
 struct Candidate {
@@ -34,7 +34,7 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
 /// way?
 bool IsProvidedBy(const ExistingIndex& existing, const IndexSpec& spec, bool has_nulls_order);
 
-/// Those of AllKinds() that this version generates and prices.
-std::vector<IndexKind> PricedKinds();
+/// Those of AllKinds() that this host can have.
+std::vector<IndexKind> PricedKinds(const WhatIf& port);
 
 }  // namespace upkeep::advisor

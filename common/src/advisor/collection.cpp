@@ -87,11 +87,8 @@ Collection::Collection(WhatIf& port, const AdviseOptions& options)
     if (baseline_cost_ <= 0) {
         return;
     }
-    const bool wants_covering =
-        options.kinds.empty() || std::find(options.kinds.begin(), options.kinds.end(),
-                                           IndexKind::kCovering) != options.kinds.end();
-    DeclareAll(GenerateCandidates(
-        port, workload_, {.max_columns = options.max_columns, .wants_covering = wants_covering}));
+    DeclareAll(GenerateCandidates(port, workload_,
+                                  {.max_columns = options.max_columns, .kinds = options.kinds}));
     if (ids_.empty()) {
         return;
     }

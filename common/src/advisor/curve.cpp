@@ -66,7 +66,7 @@ BudgetCurve CurveOrThrow(WhatIf& port, const AdviseOptions& options,
 
 Result<BudgetCurve> AdviseCurve(WhatIf& port, const AdviseOptions& options,
                                 const std::vector<int64_t>& budgets) {
-    Result<void> checked = CheckOptions(options, port.dialect());
+    Result<void> checked = CheckOptions(options, port);
     if (checked.ok()) {
         checked = CheckBudgets(budgets);
     }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "upkeep/advisor/what_if.h"
+#include "upkeep/advisor/index_text.h"
 
 namespace upkeep::advisor {
 
@@ -26,18 +26,25 @@ class DdlWriter {
     IndexDdl Write(const IndexSpec& spec);
 
   private:
-    std::string NewName(const IndexSpec& spec);
+    std::string NewName(RelationId relation, const std::string& schema_quoted,
+                        const std::string& plain);
+    /// Without blocking writers: the root's index on itself only, one for each partition
+    /// concurrently, then attached. In ddl_partitions.cpp.
+    std::vector<std::string> PartitionSteps(const IndexSpec& spec, const std::string& name,
+                                            const std::string& tail);
 
     const WhatIf& port_;
     Dialect dialect_;
     std::set<std::pair<std::string, std::string>> given_;  // (schema, name)
 };
 
-/// One key as DDL writes it: `started_at DESC NULLS LAST`, words only where they are needed.
-std::string KeyText(const WhatIf& port, const Relation& relation, const IndexKey& key);
+/// `name` in its schema, as DDL names it.
+std::string Dotted(const std::string& schema_quoted, const std::string& name_quoted);
 
-/// `idx_<table>_<columns>`, before it is cut or numbered.
-std::string PlainIndexName(const Relation& relation, const IndexSpec& spec);
+/// `idx_<table>_<columns>` and what tells its kind, before it is cut or numbered. `table`: the
+/// relation's own name, or a partition's.
+std::string PlainIndexName(const Relation& relation, const IndexSpec& spec,
+                           const std::string& table);
 
 /// `name` within `max_bytes`, cut at a character boundary and marked with a hash of the whole.
 std::string CutName(const std::string& name, size_t max_bytes);

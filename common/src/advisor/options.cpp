@@ -41,25 +41,23 @@ Result<void> CheckWorkload(const std::vector<WorkloadStatement>& workload, const
     return {};
 }
 
-Result<void> CheckKinds(const std::vector<IndexKind>& kinds) {
-    if (kinds.empty()) {
-        return {};
-    }
-    const std::vector<IndexKind> priced = PricedKinds();
+/// A kind that this host cannot have is an error with the reason; the rest would be no answer to
+/// what was asked.
+Result<void> CheckKinds(const std::vector<IndexKind>& kinds, const WhatIf& port) {
     for (const IndexKind kind : kinds) {
-        if (std::find(priced.begin(), priced.end(), kind) != priced.end()) {
-            return {};
+        if (const std::optional<Error> reason = port.WhyNoKind(kind)) {
+            return Error(reason->code(), reason->message(),
+                         reason->hint() + (reason->hint().empty() ? "" : "; ") +
+                             "kinds that can be had here: " + JoinedNames(PricedKinds(port)));
         }
     }
-    return Error(Code::kUnsupported,
-                 "this version cannot price indexes of kind " + JoinedNames(kinds),
-                 "kinds that it prices: " + JoinedNames(priced));
+    return {};
 }
 
 }  // namespace
 
-Result<void> CheckOptions(const AdviseOptions& options, const Dialect& dialect) {
-    if (Result<void> workload = CheckWorkload(options.workload, dialect); !workload.ok()) {
+Result<void> CheckOptions(const AdviseOptions& options, const WhatIf& port) {
+    if (Result<void> workload = CheckWorkload(options.workload, port.dialect()); !workload.ok()) {
         return workload;
     }
     if (options.budget_bytes && *options.budget_bytes <= 0) {
@@ -79,7 +77,7 @@ Result<void> CheckOptions(const AdviseOptions& options, const Dialect& dialect) 
         return Error(Code::kInvalidArgument, "min_saving_ratio must be between 0 and 1",
                      "0 keeps every row that saves anything, 0.01 is the default");
     }
-    return CheckKinds(options.kinds);
+    return CheckKinds(options.kinds, port);
 }
 
 }  // namespace upkeep::advisor

@@ -7,6 +7,6 @@
 namespace upkeep::advisor {
 
 /// The first thing that is wrong with them, as Advise() says it.
-Result<void> CheckOptions(const AdviseOptions& options, const Dialect& dialect);
+Result<void> CheckOptions(const AdviseOptions& options, const WhatIf& port);
 
 }  // namespace upkeep::advisor

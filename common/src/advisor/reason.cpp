@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "candidates_kinds.h"
 #include "match.h"
 
 namespace upkeep::advisor {
@@ -71,10 +72,18 @@ std::string BestClause(const WhatIf& port, const IndexSpec& spec, const Statemen
     size_t best_parts = 0;
     for (const RelationUse& use : statement.uses) {
         const Match match = MatchUse(spec, relation, use, port.dialect().has_nulls_order);
+        const std::string other =
+            IsOfOtherKind(spec) && ConcernsOtherKind(spec, use) ? OtherKindText(spec, use) : "";
         const size_t parts = match.equal.size() + (match.range != nullptr ? 1 : 0) +
-                             match.order.size() + match.group.size();
+                             match.order.size() + match.group.size() + (other.empty() ? 0 : 1);
         if (parts > best_parts) {
-            best = ClauseText(port, relation, match);
+            const std::string clause = ClauseText(port, relation, match);
+            const bool is_order = match.equal.empty() && match.range == nullptr;
+            best = other +
+                   (other.empty() || clause.empty() ? ""
+                    : is_order                      ? ", then "
+                                                    : " and ") +
+                   clause;
             best_parts = parts;
         }
     }
@@ -163,6 +172,9 @@ std::vector<std::string> RowWarnings(const WhatIf& port, const Workload& workloa
     }
     if (const std::string names = UnknownColumns(port, spec); !names.empty()) {
         warnings.push_back("no statistics for " + names + ": run ANALYZE and ask again");
+    }
+    for (std::string& line : OtherKindWarnings(relation, spec)) {
+        warnings.push_back(std::move(line));
     }
     const bool is_generic = std::any_of(row.served.begin(), row.served.end(), [&](size_t item) {
         return workload.items[item].statement.is_generic;

@@ -81,6 +81,7 @@ class Rejections {
             AddLeftKinds();
         }
         AddNeverCandidates();
+        AddRefusals();
         AddForbidden();
         Sort();
     }
@@ -257,16 +258,25 @@ class Rejections {
     }
 
     void AddLeftKinds() {
-        if (options_.kinds.empty() || std::find(options_.kinds.begin(), options_.kinds.end(),
-                                                IndexKind::kCovering) != options_.kinds.end()) {
+        if (options_.kinds.empty()) {
+            return;
+        }
+        std::vector<IndexKind> left;
+        for (const IndexKind kind : PricedKinds(port_)) {
+            if (std::find(options_.kinds.begin(), options_.kinds.end(), kind) ==
+                options_.kinds.end()) {
+                left.push_back(kind);
+            }
+        }
+        if (left.empty()) {
             return;
         }
         Planner planner(port_);
         for (const Candidate& candidate : GenerateCandidates(port_, collection_.workload(),
                                                              {.max_columns = options_.max_columns,
                                                              .max_per_relation = kMaxOfLeftKinds,
-                                                             .wants_covering = true})) {
-            if (candidate.spec.kind != IndexKind::kCovering || IsLate()) {
+                                                             .kinds = left})) {
+            if (IsLate()) {
                 continue;
             }
             const Result<IndexId> id = port_.Declare(candidate.spec);
@@ -309,6 +319,27 @@ class Rejections {
                     if (seen.emplace(use.relation, key.column).second) {
                         AddNeverCandidate(use.relation, key.column);
                     }
+                }
+            }
+        }
+    }
+
+    /// What the host says cannot be built although a reader may expect it.
+    void AddRefusals() {
+        std::set<std::tuple<RelationId, IndexKind, std::string>> seen;
+        for (const WorkloadItem& item : collection_.workload().items) {
+            for (const RelationUse& use : item.statement.uses) {
+                for (const KindRefusal& refusal : use.refusals) {
+                    if (!seen.emplace(use.relation, refusal.kind, refusal.key).second) {
+                        continue;
+                    }
+                    Rejection row;
+                    row.interest = Interest::kCannot;
+                    row.table = port_.relation(use.relation).display_name;
+                    row.columns = {refusal.key};
+                    row.kind = std::string(KindName(refusal.kind));
+                    row.because = refusal.because;
+                    rows_.push_back(std::move(row));
                 }
             }
         }
@@ -406,7 +437,7 @@ Result<void> ExplainRejections(const Arguments& arguments,
         if (!options.ok()) {
             return options.error();
         }
-        if (Result<void> checked = CheckOptions(options.value(), port.dialect()); !checked.ok()) {
+        if (Result<void> checked = CheckOptions(options.value(), port); !checked.ok()) {
             return checked;
         }
         Rejections rejections(port, options.value());

@@ -47,6 +47,35 @@ void AddFingerprints(const std::vector<int64_t>& from, std::vector<int64_t>* to)
     }
 }
 
+/// What a sample says beside its values: conditions and expressions with constants hold for this
+/// one execution, so only those stay that the text without values has too.
+void KeepCertain(WhatIf& port, const std::string& text, Statement* sampled) {
+    const auto depends = [](const KindCondition& c) {
+        return c.kind == IndexKind::kPartial || c.kind == IndexKind::kExpression;
+    };
+    const bool is_any =
+        std::any_of(sampled->uses.begin(), sampled->uses.end(), [&](const RelationUse& use) {
+            return std::any_of(use.conditions.begin(), use.conditions.end(), depends);
+        });
+    if (!is_any) {
+        return;
+    }
+    const Result<Statement> certain = port.Analyse(text);
+    for (size_t i = 0; i < sampled->uses.size(); ++i) {
+        RelationUse& use = sampled->uses[i];
+        const bool is_same = certain.ok() && i < certain.value().uses.size() &&
+                             certain.value().uses[i].relation == use.relation;
+        std::erase_if(use.conditions, [&](const KindCondition& c) {
+            return depends(c) &&
+                   (!is_same || std::none_of(certain.value().uses[i].conditions.begin(),
+                                             certain.value().uses[i].conditions.end(),
+                                             [&](const KindCondition& known) {
+                                                 return known.kind == c.kind && known.sql == c.sql;
+                                             }));
+        });
+    }
+}
+
 /// The statement with its sample's values, where there are some and they can be used. What is wrong
 /// with a sample is not told: the error would show its values.
 Result<Statement> AnalyseGiven(WhatIf& port, const WorkloadStatement& given, bool* is_sampled) {
@@ -54,6 +83,9 @@ Result<Statement> AnalyseGiven(WhatIf& port, const WorkloadStatement& given, boo
         Result<Statement> sampled = port.Analyse(given.sample);
         if (sampled.ok() || sampled.error().code() == Code::kInterrupted) {
             *is_sampled = sampled.ok();
+            if (sampled.ok()) {
+                KeepCertain(port, given.text, &sampled.value());
+            }
             return sampled;
         }
     }

@@ -105,10 +105,12 @@ TEST_F(BodiesTest, RefusesEveryBadArgumentWithAHint) {
     ExpectRefused({{"kinds", TextArray{"hash"}}}, "unknown kind of index \"hash\"");
     ExpectRefused({{"kinds", TextArray{std::string(5000, 'k')}}}, "...\"");
     ExpectRefused({{"kinds", TextArray{}}}, "kinds is empty");
-    ExpectRefused({{"kinds", TextArray{"brin", "gin"}}}, "cannot price indexes of kind brin, gin",
+    port_.kinds_missing = {IndexKind::kGin};
+    ExpectRefused({{"kinds", TextArray{"btree", "gin"}}}, "the fake has no such kind",
                   Code::kUnsupported);
     EXPECT_EQ(Advised({{"kinds", TextArray{"gin"}}}).error().hint(),
-              "kinds that it prices: btree, covering");
+              "leave it out; kinds that can be had here: btree, covering, partial, expression, "
+              "brin, trigram");
     EXPECT_EQ(port_.planner_calls, 1);  // only the sum of the weights needs a price
 }
 

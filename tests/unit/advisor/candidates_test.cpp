@@ -192,7 +192,12 @@ TEST(KindsTest, HaveNamesBothWays) {
         EXPECT_EQ(ParseKind(KindName(kind)), kind);
     }
     EXPECT_EQ(ParseKind("hash"), std::nullopt);
-    EXPECT_EQ(PricedKinds(), (std::vector<IndexKind>{IndexKind::kBtree, IndexKind::kCovering}));
+    FakeWhatIf port;
+    EXPECT_EQ(PricedKinds(port).size(), AllKinds().size());
+    port.kinds_missing = {IndexKind::kGin, IndexKind::kBrin, IndexKind::kTrigram};
+    EXPECT_EQ(PricedKinds(port),
+              (std::vector<IndexKind>{IndexKind::kBtree, IndexKind::kCovering, IndexKind::kPartial,
+                                      IndexKind::kExpression}));
 }
 
 }  // namespace

@@ -156,6 +156,12 @@ class FakeWhatIf : public WhatIf {
 
     bool IsPriceMinimal() const override { return true; }
     Dialect dialect() const override { return dialect_words; }
+    std::optional<Error> WhyNoKind(IndexKind kind) const override {
+        if (kinds_missing.count(kind) == 0) {
+            return std::nullopt;
+        }
+        return Error(Code::kUnsupported, "the fake has no such kind", "leave it out");
+    }
     std::string Quote(std::string_view name) const override {
         const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) {
             return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
@@ -184,6 +190,7 @@ class FakeWhatIf : public WhatIf {
                              .plain_drop_index = "DROP INDEX IF EXISTS",
                              .has_nulls_order = true};
     std::set<std::string> taken_names;
+    std::set<IndexKind> kinds_missing;
     std::optional<double> write_cost_per_key = 0.0;
     int refused_column = -2;
     int64_t ms_per_call = 0;

@@ -36,6 +36,7 @@ struct IndexKey {
     std::string expression;  // only where column < 0
     bool descending = false;
     bool nulls_first = false;  // PostgreSQL's default: false ascending, true descending
+    std::string opclass = {};  // operator class in DDL; empty: the default one
     friend bool operator==(const IndexKey&, const IndexKey&) = default;
 };
 
@@ -46,6 +47,7 @@ struct IndexSpec {
     std::vector<int> include;  // further columns carried for index-only access; hosts without
                                // INCLUDE (SQLite) append them as keys
     std::string predicate;     // partial index: its WHERE in the host's SQL; empty: whole table
+    std::vector<int> predicate_columns = {};  // columns that the predicate names, ascending
     friend bool operator==(const IndexSpec&, const IndexSpec&) = default;
 };
 
@@ -65,6 +67,16 @@ struct ExistingIndex {
     bool backs_constraint = false;
 };
 
+/// A partition of a partitioned table, at whatever depth; parents come before their children.
+struct Partition {
+    std::string name = {};           // unquoted
+    std::string display_name = {};   // as Relation's
+    std::string schema_quoted = {};  // as Relation's
+    int parent = -1;                 // position in Relation::partitions; -1: the table itself
+    bool is_partitioned = false;
+    bool is_foreign = false;  // cannot have an index
+};
+
 struct Relation {
     std::string name;           // unquoted
     std::string display_name;   // quoted, qualified where the caller's search path needs it
@@ -77,6 +89,7 @@ struct Relation {
     bool is_temporary = false;
     std::string no_index_because;  // why no index can be proposed here (foreign table, catalog,
                                    // virtual table, …); empty: it can
+    std::vector<Partition> partitions = {};
 };
 
 enum class Operator : uint8_t {
@@ -95,6 +108,32 @@ struct Predicate {
     std::string text;         // for the reason, no literals: `status = …`, `started_at >= …`
 };
 
+/// A constant of a column with more values than this makes no partial index: hosts need not look
+/// its selectivity up.
+inline constexpr double kMostStatesOfColumn = 100;
+
+/// What an index that is more than a B-tree over columns could do for one use: the raw material of
+/// the kinds partial, expression, gin, trigram and brin. The host vouches that such an index can be
+/// built here; whether it pays is the planner's to say.
+struct KindCondition {
+    IndexKind kind = IndexKind::kPartial;
+    std::string sql = {};            // partial: the WHERE; else the key where it is no plain column
+    int column = -1;                 // gin, trigram, brin: the key where `sql` is empty
+    std::vector<int> columns = {};   // all that it names, ascending
+    Operator op = Operator::kEqual;  // expression: how it is compared; partial: kIsNull says that
+                                     // it tests for NULL, either way
+    std::string opclass = {};        // gin, trigram: the operator class in DDL; empty: the default
+    double selectivity = -1;         // as Predicate's
+    std::string text = {};           // for the reason
+};
+
+/// A kind of index that a reader may expect here and that cannot be built.
+struct KindRefusal {
+    IndexKind kind = IndexKind::kExpression;
+    std::string key;      // expression or column
+    std::string because;  // `to_char is not immutable`, `pg_trgm is not installed …`
+};
+
 struct SortKey {
     int column = -1;
     bool descending = false;
@@ -109,6 +148,8 @@ struct RelationUse {
     std::vector<int> group = {};      // GROUP BY / DISTINCT columns of this relation
     std::vector<int> needed = {};     // all columns the statement reads, ascending
     bool has_limit = false;           // a LIMIT stands above this relation's order
+    std::vector<KindCondition> conditions = {};
+    std::vector<KindRefusal> refusals = {};
 };
 
 enum class StatementKind : uint8_t { kSelect, kInsert, kUpdate, kDelete, kOther };
@@ -198,6 +239,12 @@ class WhatIf {
     virtual bool IsPriceMinimal() const { return false; }
 
     virtual Dialect dialect() const = 0;
+    /// Why no index of this kind can be had in this database, with what would help; nullopt: it
+    /// can.
+    virtual std::optional<Error> WhyNoKind(IndexKind kind) const {
+        static_cast<void>(kind);
+        return std::nullopt;
+    }
     virtual std::string Quote(std::string_view name) const = 0;
     /// Is there a relation or index of this name where an index of `relation` would be created?
     virtual bool NameTaken(RelationId relation, std::string_view index_name) const = 0;

@@ -1,0 +1,19 @@
+// A sample of rows for what the statistics do not tell: the values of an expression, the entries
+// that a GIN index would make of a document, a list or a text.
+// Reads the table with the caller's rights and evaluates the index's own expressions, functions of
+// the server only (never the application's), and the operator class's own extraction.
+// C-like: may raise, so call it inside InSubtransaction.
+// SPDX-License-Identifier: PostgreSQL
+#pragma once
+
+#include "plain.h"
+
+namespace upkeep::pg {
+
+/// Is there anything that only a sample can tell?
+bool NeedsSample(const HypotheticalIndex& index);
+
+/// Fills index->sample and index->key_samples, in the current memory context.
+bool SampleIndex(HypotheticalIndex* index);
+
+}  // namespace upkeep::pg
