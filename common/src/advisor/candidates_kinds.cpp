@@ -14,6 +14,9 @@ namespace {
 
 // A condition that keeps more of the table than this makes no partial index.
 constexpr double kRareShare = 0.2;
+// A state is rare beside the others: where all values are alike, one index serves each of them, and
+// the constant of the statement is an example.
+constexpr double kRareBesideOthers = 0.5;
 // Of a column with more NULLs than this, those that are not are worth an index of their own.
 constexpr double kManyNulls = 0.5;
 // A constant of a column with more values than this names a thing, not a state: an index for it
@@ -266,15 +269,21 @@ class Generator {
         if (c.kind != IndexKind::kPartial) {
             return false;
         }
-        const bool are_states =
-            c.op == Operator::kIsNull ||
-            (constants_.at(c.columns).size() <= kMostConstants &&
-             std::all_of(c.columns.begin(), c.columns.end(), [&](int column) {
-                 const double distinct =
-                     relation_.columns[static_cast<size_t>(column)].distinct_count;
-                 return distinct > 0 && distinct <= kMostStates;
-             }));
-        return are_states && c.selectivity >= 0 && c.selectivity <= kRareShare;
+        double most = kRareShare;
+        if (c.op != Operator::kIsNull) {
+            if (constants_.at(c.columns).size() > kMostConstants) {
+                return false;
+            }
+            for (const int column : c.columns) {
+                const double distinct =
+                    relation_.columns[static_cast<size_t>(column)].distinct_count;
+                if (distinct <= 0 || distinct > kMostStates) {
+                    return false;
+                }
+                most = std::min(most, kRareBesideOthers / distinct);
+            }
+        }
+        return c.selectivity >= 0 && c.selectivity <= most;
     }
 
     void AddPartial(const RelationUse& use) {

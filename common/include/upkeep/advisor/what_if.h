@@ -110,7 +110,7 @@ struct Predicate {
 
 /// A constant of a column with more values than this makes no partial index: hosts need not look
 /// its selectivity up.
-inline constexpr double kMostStatesOfColumn = 100;
+inline constexpr double kMostStatesOfColumn = 20;
 
 /// What an index that is more than a B-tree over columns could do for one use: the raw material of
 /// the kinds partial, expression, gin, trigram and brin. The host vouches that such an index can be
