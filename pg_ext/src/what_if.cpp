@@ -10,8 +10,8 @@
 
 #include "act_as.h"
 #include "analyse.h"
-#include "guard.h"
 #include "described_index.h"
+#include "guard.h"
 #include "hypothetical.h"
 #include "index_inventory.h"
 #include "index_sample.h"

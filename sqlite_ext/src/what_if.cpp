@@ -461,8 +461,8 @@ std::optional<health::IndexDescription> SqliteWhatIf::Describe(const IndexSpec& 
     index.predicate = spec.predicate;
     const auto add = [&](int column, bool is_descending) {
         const CatalogColumn& key = relation.columns.at(static_cast<size_t>(column));
-        index.keys.push_back({QuotedIfNeeded(key.name), Lower(key.collation), "", is_descending,
-                              !is_descending});
+        index.keys.push_back(
+            {QuotedIfNeeded(key.name), Lower(key.collation), "", is_descending, !is_descending});
     };
     for (const advisor::IndexKey& key : spec.keys) {
         if (key.column < 0) {

@@ -187,8 +187,9 @@ class FakeWhatIf : public WhatIf {
         index.predicate = spec.predicate;
         for (const IndexKey& key : spec.keys) {
             index.keys.push_back(
-                {key.column < 0 ? key.expression
-                                : relation(spec.relation).columns[static_cast<size_t>(key.column)].name,
+                {key.column < 0
+                     ? key.expression
+                     : relation(spec.relation).columns[static_cast<size_t>(key.column)].name,
                  "", "", key.descending, key.nulls_first});
         }
         return index;

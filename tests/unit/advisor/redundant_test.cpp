@@ -88,7 +88,9 @@ TEST_F(RedundantTest, WhatAnswersSomethingElseStays) {
     EXPECT_EQ(DropsAfter([](auto* narrow) { narrow->keys[0].nulls_first = true; }), 0U);
     EXPECT_EQ(DropsAfter([](auto* narrow) { narrow->access_method = "hash"; }), 0U);
     EXPECT_EQ(DropsAfter([](auto* narrow) { narrow->included = {"id"}; }), 0U);
-    EXPECT_EQ(DropsAfter([](auto* narrow) { narrow->keys.push_back({"id", "", "", false, false}); }),
+    EXPECT_EQ(DropsAfter([](auto* narrow) {
+                  narrow->keys.push_back({"id", "", "", false, false});
+              }),
               0U);
 }
 
