@@ -54,7 +54,7 @@ constexpr const char* kIndexes =
     "    pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid)"
     "      - pg_stat_get_tuples_hot_updated(t.oid)) END,"
     "  CASE i.relkind WHEN 'i' THEN format('REINDEX INDEX CONCURRENTLY %I.%I', n.nspname,"
-    "    i.relname) END"
+    "    i.relname) END, x.indisclustered"
     " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid"
     "  JOIN pg_namespace n ON n.oid = i.relnamespace JOIN pg_am am ON am.oid = i.relam"
     "  JOIN pg_namespace tn ON tn.oid = t.relnamespace"
@@ -66,8 +66,8 @@ constexpr const char* kIndexes =
     "    left(w.whole, length(w.whole) - length(w.partial)) ||"
     "    format(' TABLESPACE %I', s.spcname) || w.partial END AS placed) AS d"
     " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
-    "  AND NOT pg_is_other_temp_schema(n.oid) AND t.relkind IN ('r', 'm', 'p')"
-    " ORDER BY 3, 4, 5";
+    "  AND NOT pg_is_other_temp_schema(n.oid) AND t.relkind IN ('r', 'm', 'p')";
+constexpr const char* kIndexOrder = " ORDER BY 3, 4, 5";
 
 constexpr const char* kIndexColumns =
     "SELECT x.indexrelid, k <= x.indnkeyatts, pg_get_indexdef(x.indexrelid, k, false),"
@@ -77,8 +77,8 @@ constexpr const char* kIndexColumns =
     "  JOIN pg_namespace n ON n.oid = i.relnamespace,"
     "  generate_series(1, x.indnatts) AS k"
     " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
-    "  AND NOT pg_is_other_temp_schema(n.oid)"
-    " ORDER BY x.indexrelid, k";
+    "  AND NOT pg_is_other_temp_schema(n.oid)";
+constexpr const char* kColumnOrder = " ORDER BY x.indexrelid, k";
 
 // One row per column of a foreign key. A partitioned table never analysed counts its leaves.
 constexpr const char* kForeignKeys =
@@ -147,8 +147,10 @@ std::string ShownName(int64_t oid, const std::string& schema, const std::string&
     return IsVisible(static_cast<Oid>(oid)) ? name : schema + "." + name;
 }
 
-void ReadIndexes(health::IndexInventory* inventory, std::map<int64_t, size_t>* places) {
-    const HostRows rows = Query(kIndexes);
+/// `filter`: of which tables, as a further condition; empty: of all.
+void ReadIndexes(const std::string& filter, health::IndexInventory* inventory,
+                 std::map<int64_t, size_t>* places) {
+    const HostRows rows = Query((kIndexes + filter + kIndexOrder).c_str());
     for (int i = 0; i < rows.rows; ++i) {
         health::IndexDescription index;
         (*places)[*rows.Integer(i, 0)] = inventory->indexes.size();
@@ -175,12 +177,14 @@ void ReadIndexes(health::IndexInventory* inventory, std::map<int64_t, size_t>* p
         index.entries_read = rows.Integer(i, 23);
         index.writes = rows.Integer(i, 24);
         index.rebuild_sql = rows.Text(i, 25);
+        index.is_clustered = rows.Bool(i, 26);
         inventory->indexes.push_back(std::move(index));
     }
 }
 
-void ReadIndexColumns(health::IndexInventory* inventory, const std::map<int64_t, size_t>& places) {
-    const HostRows rows = Query(kIndexColumns);
+void ReadIndexColumns(const std::string& filter, health::IndexInventory* inventory,
+                      const std::map<int64_t, size_t>& places) {
+    const HostRows rows = Query((kIndexColumns + filter + kColumnOrder).c_str());
     for (int i = 0; i < rows.rows; ++i) {
         const auto place = places.find(*rows.Integer(i, 0));
         if (place == places.end()) {
@@ -260,12 +264,21 @@ health::IndexInventory ReadInventory() {
     inventory.host = Hosts::kPostgres;
     inventory.counters_age_s = Query(kCountersAge).Number(0, 0);
     std::map<int64_t, size_t> places;
-    ReadIndexes(&inventory, &places);
-    ReadIndexColumns(&inventory, places);
+    ReadIndexes("", &inventory, &places);
+    ReadIndexColumns("", &inventory, places);
     ReadForeignKeys(&inventory);
     ReadTables(&inventory);
     ReadTableFacts(&inventory, places);
     return inventory;
+}
+
+std::vector<health::IndexDescription> ReadIndexesOf(Oid table) {
+    health::IndexInventory inventory;
+    std::map<int64_t, size_t> places;
+    const std::string filter = " AND x.indrelid = " + std::to_string(table);
+    ReadIndexes(filter, &inventory, &places);
+    ReadIndexColumns(filter, &inventory, places);
+    return std::move(inventory.indexes);
 }
 
 }  // namespace upkeep::pg

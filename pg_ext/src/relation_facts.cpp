@@ -53,7 +53,9 @@ void AddColumn(Relation relation, Form_pg_attribute attribute, PlainRelation* ou
     if (attribute->attisdropped) {
         return;
     }
-    column->is_orderable = OidIsValid(GetDefaultOpClass(attribute->atttypid, BTREE_AM_OID));
+    column->opclass = GetDefaultOpClass(attribute->atttypid, BTREE_AM_OID);
+    column->collation = attribute->attcollation;
+    column->is_orderable = OidIsValid(column->opclass);
     column->has_brin = OidIsValid(GetDefaultOpClass(attribute->atttypid, BRIN_AM_OID));
     column->width = get_typavgwidth(attribute->atttypid, attribute->atttypmod);
     HeapTuple tuple = nullptr;

@@ -14,6 +14,8 @@ struct PlainColumn {
     bool is_orderable;
     double correlation;  // between its order and that of the rows, -1..1; 0: unknown
     bool has_brin;       // has a default BRIN operator class
+    Oid collation;
+    Oid opclass;  // its default B-tree operator class
 };
 
 struct PlainPartition {

@@ -10,8 +10,10 @@
 
 #include "act_as.h"
 #include "analyse.h"
+#include "described_index.h"
 #include "guard.h"
 #include "hypothetical.h"
+#include "index_inventory.h"
 #include "index_sample.h"
 #include "other_sizes.h"
 #include "query_walk.h"
@@ -80,6 +82,12 @@ class PgWhatIf : public advisor::WhatIf {
     std::optional<Error> WhyNoKind(advisor::IndexKind kind) const override;
     std::string Quote(std::string_view name) const override;
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
+    std::vector<health::IndexDescription> ExistingIndexes(RelationId relation) override {
+        return ReadIndexesOf(relation_oids_[Index(relation)]);
+    }
+    std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const override {
+        return DescribeSpec(*this, spec, *plain_relations_[Index(spec.relation)]);
+    }
     int64_t ElapsedMs() const override {
         return std::chrono::duration_cast<std::chrono::milliseconds>(
                    std::chrono::steady_clock::now() - start_)

@@ -106,7 +106,7 @@ class Sizes {
 };
 
 health::IndexDescription Describe(const CatalogTable& table, const CatalogIndex& index,
-                                  const std::vector<CatalogColumn>& columns, Sizes* sizes) {
+                                  const std::vector<CatalogColumn>& columns) {
     const IndexText text = ScanIndex(index.sql);
     health::IndexDescription out;
     out.table_name = ShownName(table.schema, table.name);
@@ -121,10 +121,8 @@ health::IndexDescription Describe(const CatalogTable& table, const CatalogIndex&
     out.predicate = index.is_partial ? text.predicate : "";
     out.is_unique = index.is_unique;
     out.backs_constraint = index.backs_constraint;
-    out.size_bytes = sizes->Of(table.schema, index.name);
     out.create_sql = CreateSql(table, index, text);
     out.rebuild_sql = "REINDEX " + Dotted(table.schema, index.name);
-    out.expected_bytes = sizes->Filled(table.schema, index.name);
     out.drop_sql = "DROP INDEX " + Dotted(table.schema, index.name);
     return out;
 }
@@ -291,13 +289,16 @@ health::IndexInventory ReadInventory(sqlite3* db) {
         const std::vector<CatalogColumn> columns = ReadColumns(db, table.schema, table.name);
         const std::vector<CatalogIndex> indexes = ReadIndexes(db, table.schema, table.name);
         for (const CatalogIndex& index : indexes) {
-            inventory.indexes.push_back(Describe(table, index, columns, &sizes));
-            inventory.indexes.back().table_id = table_id;
-            TakeStatistics(db, table, &inventory.indexes.back());
+            health::IndexDescription described = Describe(table, index, columns);
+            described.table_id = table_id;
+            described.size_bytes = sizes.Of(table.schema, index.name);
+            described.expected_bytes = sizes.Filled(table.schema, index.name);
+            TakeStatistics(db, table, &described);
             const IndexUse* use = uses.Of(table.schema, index.name);
             if (use != nullptr && use->is_certain) {
-                inventory.indexes.back().scans = use->scans;
+                described.scans = use->scans;
             }
+            inventory.indexes.push_back(std::move(described));
         }
         ReadForeignKeys(db, table, table_id, columns, &inventory.foreign_keys);
         const std::optional<int64_t> rows = HighestRowid(db, table);
@@ -313,6 +314,15 @@ health::IndexInventory ReadInventory(sqlite3* db) {
         }
     }
     return inventory;
+}
+
+std::vector<health::IndexDescription> DescribeIndexes(sqlite3* db, const CatalogTable& table) {
+    const std::vector<CatalogColumn> columns = ReadColumns(db, table.schema, table.name);
+    std::vector<health::IndexDescription> described;
+    for (const CatalogIndex& index : ReadIndexes(db, table.schema, table.name)) {
+        described.push_back(Describe(table, index, columns));
+    }
+    return described;
 }
 
 void IndexRows(sqlite3* db, RowSink& rows) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "catalog.h"
 #include "upkeep/health/index_facts.h"
@@ -44,6 +45,9 @@ std::map<std::string, TreeBytes> MeasureTrees(sqlite3* db, const std::string& sc
 
 /// Throws Error.
 health::IndexInventory ReadInventory(sqlite3* db);
+
+/// The indexes of one table, without their sizes and use. Throws Error.
+std::vector<health::IndexDescription> DescribeIndexes(sqlite3* db, const CatalogTable& table);
 
 /// Body of the view `indexes`.
 void IndexRows(sqlite3* db, RowSink& rows);

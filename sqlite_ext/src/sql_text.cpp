@@ -327,6 +327,17 @@ std::string RecordableText(std::string_view sql) {
     return kept;
 }
 
+std::vector<std::string> IndexedBy(std::string_view sql) {
+    std::vector<std::string> names;
+    const std::vector<Token> tokens = Tokens(sql);
+    for (size_t i = 0; i + 2 < tokens.size(); ++i) {
+        if (IsWord(tokens, i, "indexed") && IsWord(tokens, i + 1, "by")) {
+            names.push_back(Unquoted(tokens[i + 2]));
+        }
+    }
+    return names;
+}
+
 IndexText ScanIndex(std::string_view create_index) {
     IndexText index;
     const std::vector<Token> tokens = Tokens(create_index);

@@ -47,6 +47,9 @@ std::vector<ComparedExpression> ScanExpressions(std::string_view sql);
 /// CONFLICT …, INDEXED BY x.
 std::string RecordableText(std::string_view sql);
 
+/// Indexes that the text names by INDEXED BY, lower case: without them it fails.
+std::vector<std::string> IndexedBy(std::string_view sql);
+
 /// The parts of a CREATE INDEX text that no PRAGMA tells.
 struct IndexText {
     std::vector<std::string> keys;  // without ASC / DESC

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "analysis.h"
+#include "index_inventory.h"
 #include "kinds.h"
 #include "relations.h"
 #include "sql_text.h"
@@ -67,6 +68,8 @@ class SqliteWhatIf : public advisor::WhatIf {
     std::optional<Error> WhyNoKind(advisor::IndexKind kind) const override;
     std::string Quote(std::string_view name) const override { return QuotedIfNeeded(name); }
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
+    std::vector<health::IndexDescription> ExistingIndexes(RelationId relation) override;
+    std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const override;
     int64_t ElapsedMs() const override;
     bool ShouldStop() override;
 
@@ -429,6 +432,49 @@ advisor::Dialect SqliteWhatIf::dialect() const {
 
 bool SqliteWhatIf::NameTaken(RelationId relation, std::string_view index_name) const {
     return catalog_.HasObject(relations_.at(relation).schema, index_name);
+}
+
+std::vector<health::IndexDescription> SqliteWhatIf::ExistingIndexes(RelationId relation) {
+    const RelationState& state = relations_.at(relation);
+    const CatalogTable* table = catalog_.Find(state.schema, state.table);
+    if (table == nullptr || !IsUserTable(*table)) {
+        return {};
+    }
+    std::set<std::string> named;
+    for (const StatementState& statement : statements_) {
+        for (std::string& name : IndexedBy(statement.text)) {
+            named.insert(std::move(name));
+        }
+    }
+    std::vector<health::IndexDescription> indexes = DescribeIndexes(db_, *table);
+    std::erase_if(indexes, [&](const health::IndexDescription& index) {
+        return named.count(Lower(index.name)) > 0;
+    });
+    return indexes;
+}
+
+/// Included columns are keys here. An expression is taken to be equal to no other one.
+std::optional<health::IndexDescription> SqliteWhatIf::Describe(const IndexSpec& spec) const {
+    const RelationState& relation = relations_.at(spec.relation);
+    health::IndexDescription index;
+    index.access_method = "btree";
+    index.predicate = spec.predicate;
+    const auto add = [&](int column, bool is_descending) {
+        const CatalogColumn& key = relation.columns.at(static_cast<size_t>(column));
+        index.keys.push_back(
+            {QuotedIfNeeded(key.name), Lower(key.collation), "", is_descending, !is_descending});
+    };
+    for (const advisor::IndexKey& key : spec.keys) {
+        if (key.column < 0) {
+            index.keys.push_back({key.expression, "?", "?", key.descending, !key.descending});
+        } else {
+            add(key.column, key.descending);
+        }
+    }
+    for (const int column : spec.include) {
+        add(column, false);
+    }
+    return index;
 }
 
 int64_t SqliteWhatIf::ElapsedMs() const {

@@ -6,6 +6,7 @@
 #include "collection.h"
 #include "describe.h"
 #include "options.h"
+#include "redundant.h"
 
 namespace upkeep::advisor {
 
@@ -22,6 +23,7 @@ Advice AdviseOrThrow(WhatIf& port, const AdviseOptions& options) {
     const Choice choice = ChooseForBudgets(collection, options, {options.budget_bytes});
     advice.is_complete = choice.is_complete;
     advice.indexes = Describe(collection, choice.rows.front(), advice.is_complete);
+    NameRedundant(port, &advice.indexes);
     advice.planner_calls = collection.planner_calls();
     advice.cache_hits = collection.cache_hits();
     return advice;

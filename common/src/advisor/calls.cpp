@@ -38,7 +38,9 @@ constexpr Column kAdviseColumns[] = {
     {"fingerprints", Type::kBigintArray, "statements that it serves"},
     {"reason", Type::kText, "which predicate, join or order it serves"},
     {"warnings", Type::kTextArray, "what a careful person would ask first"},
-    {"steps", Type::kTextArray, "the statements to run, in order"},
+    {"steps", Type::kTextArray,
+     "the statements to run, in order; the last ones drop existing indexes that this row makes "
+     "redundant, each with a line in warnings"},
 };
 
 constexpr Parameter kCurveParameters[] = {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "index_cover.h"
 #include "upkeep/health/index_findings.h"
 
 namespace upkeep::health {
@@ -34,17 +35,9 @@ class RuleContext {
     std::set<const IndexDescription*> needed_;
 };
 
-/// May it be dropped if nothing is lost by it?
-inline bool IsDroppable(const IndexDescription& index) {
-    return !index.backs_constraint && !index.is_replica_identity && !index.is_partition_child &&
-           !index.is_extension_member;
-}
-
 /// Do the key's columns lead the index, and are all rows with a value in it?
 bool Serves(const IndexDescription& index, const ForeignKeyFacts& key);
 
-/// `(a, b DESC) WHERE c`.
-std::string KeyList(const IndexDescription& index);
 std::string SeverityBySize(std::optional<int64_t> bytes);
 /// `5 scans in 30 days of counting`.
 std::string ScansText(const IndexInventory& inventory, const IndexDescription& index);

@@ -178,6 +178,22 @@ class FakeWhatIf : public WhatIf {
     bool NameTaken(RelationId, std::string_view name) const override {
         return taken_names.count(std::string(name)) != 0;
     }
+    std::vector<health::IndexDescription> ExistingIndexes(RelationId relation) override {
+        return described[relation];
+    }
+    std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const override {
+        health::IndexDescription index;
+        index.access_method = "btree";
+        index.predicate = spec.predicate;
+        for (const IndexKey& key : spec.keys) {
+            index.keys.push_back(
+                {key.column < 0
+                     ? key.expression
+                     : relation(spec.relation).columns[static_cast<size_t>(key.column)].name,
+                 "", "", key.descending, key.nulls_first});
+        }
+        return index;
+    }
     int64_t ElapsedMs() const override { return now_ms; }
     bool ShouldStop() override { return ++stop_questions == stop_at; }
 
@@ -189,6 +205,7 @@ class FakeWhatIf : public WhatIf {
                              .plain_create_index = "CREATE INDEX IF NOT EXISTS",
                              .plain_drop_index = "DROP INDEX IF EXISTS",
                              .has_nulls_order = true};
+    std::map<RelationId, std::vector<health::IndexDescription>> described;
     std::set<std::string> taken_names;
     std::set<IndexKind> kinds_missing;
     std::optional<double> write_cost_per_key = 0.0;

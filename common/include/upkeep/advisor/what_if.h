@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "upkeep/base/result.h"
+#include "upkeep/health/index_facts.h"
 
 namespace upkeep::advisor {
 
@@ -248,6 +249,18 @@ class WhatIf {
     virtual std::string Quote(std::string_view name) const = 0;
     /// Is there a relation or index of this name where an index of `relation` would be created?
     virtual bool NameTaken(RelationId relation, std::string_view index_name) const = 0;
+
+    /// The relation's indexes as index_findings sees them, but for those that a statement of this
+    /// call names (INDEXED BY). Empty: nothing can be said. Reads the catalog: asked once a call.
+    virtual std::vector<health::IndexDescription> ExistingIndexes(RelationId relation) {
+        static_cast<void>(relation);
+        return {};
+    }
+    /// `spec` as it would stand among them; nullopt: it cannot be compared with them.
+    virtual std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const {
+        static_cast<void>(spec);
+        return std::nullopt;
+    }
 
     /// Milliseconds since the port was made (monotonic).
     virtual int64_t ElapsedMs() const = 0;

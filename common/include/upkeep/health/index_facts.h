@@ -55,6 +55,7 @@ struct IndexDescription {
     // Of the first key; none: not known.
     std::optional<double> distinct_values;
     std::optional<double> rarest_ratio;  // share of rows of the rarest value, where all are known
+    bool is_clustered = false;           // CLUSTER orders the table by it
 };
 
 /// What an index of the table could save.
