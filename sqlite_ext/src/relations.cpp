@@ -92,6 +92,29 @@ advisor::IndexSpec SpecOf(const CatalogIndex& index, const std::vector<CatalogCo
     return spec;
 }
 
+health::IndexDescription DescribeSpec(const advisor::IndexSpec& spec,
+                                      const RelationState& relation) {
+    health::IndexDescription index;
+    index.access_method = "btree";
+    index.predicate = spec.predicate;
+    const auto add = [&](int column, bool is_descending) {
+        const CatalogColumn& key = relation.columns.at(static_cast<size_t>(column));
+        index.keys.push_back(
+            {QuotedIfNeeded(key.name), Lower(key.collation), "", is_descending, !is_descending});
+    };
+    for (const advisor::IndexKey& key : spec.keys) {
+        if (key.column < 0) {
+            index.keys.push_back({key.expression, "?", "?", key.descending, !key.descending});
+        } else {
+            add(key.column, key.descending);
+        }
+    }
+    for (const int column : spec.include) {
+        add(column, false);
+    }
+    return index;
+}
+
 Relations::Relations(sqlite3* caller, const Catalog& catalog, const Replica& replica)
     : caller_(caller),
       catalog_(catalog),

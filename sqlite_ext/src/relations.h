@@ -67,5 +67,9 @@ std::string QuotedIfNeeded(std::string_view name);
 IndexShape ShapeOf(const CatalogIndex& index, const std::vector<CatalogColumn>& columns);
 advisor::IndexSpec SpecOf(const CatalogIndex& index, const std::vector<CatalogColumn>& columns,
                           advisor::RelationId relation);
+/// A proposed index in the words of the inventory. Included columns are keys here; an expression is
+/// taken to be equal to no other one.
+health::IndexDescription DescribeSpec(const advisor::IndexSpec& spec,
+                                      const RelationState& relation);
 
 }  // namespace upkeep::sqlite

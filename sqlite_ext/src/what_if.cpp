@@ -69,7 +69,9 @@ class SqliteWhatIf : public advisor::WhatIf {
     std::string Quote(std::string_view name) const override { return QuotedIfNeeded(name); }
     bool NameTaken(RelationId relation, std::string_view index_name) const override;
     std::vector<health::IndexDescription> ExistingIndexes(RelationId relation) override;
-    std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const override;
+    std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const override {
+        return DescribeSpec(spec, relations_.at(spec.relation));
+    }
     int64_t ElapsedMs() const override;
     bool ShouldStop() override;
 
@@ -451,30 +453,6 @@ std::vector<health::IndexDescription> SqliteWhatIf::ExistingIndexes(RelationId r
         return named.count(Lower(index.name)) > 0;
     });
     return indexes;
-}
-
-/// Included columns are keys here. An expression is taken to be equal to no other one.
-std::optional<health::IndexDescription> SqliteWhatIf::Describe(const IndexSpec& spec) const {
-    const RelationState& relation = relations_.at(spec.relation);
-    health::IndexDescription index;
-    index.access_method = "btree";
-    index.predicate = spec.predicate;
-    const auto add = [&](int column, bool is_descending) {
-        const CatalogColumn& key = relation.columns.at(static_cast<size_t>(column));
-        index.keys.push_back(
-            {QuotedIfNeeded(key.name), Lower(key.collation), "", is_descending, !is_descending});
-    };
-    for (const advisor::IndexKey& key : spec.keys) {
-        if (key.column < 0) {
-            index.keys.push_back({key.expression, "?", "?", key.descending, !key.descending});
-        } else {
-            add(key.column, key.descending);
-        }
-    }
-    for (const int column : spec.include) {
-        add(column, false);
-    }
-    return index;
 }
 
 int64_t SqliteWhatIf::ElapsedMs() const {
