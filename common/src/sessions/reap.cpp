@@ -2,7 +2,8 @@
 #include "upkeep/sessions/reap.h"
 
 #include <algorithm>
-#include <array>
+#include <limits>
+#include <numeric>
 
 #include "duration.h"
 
@@ -10,32 +11,10 @@ namespace upkeep::sessions {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kMatchable = {kIdle, kIdleInTransaction, kAborted};
 constexpr std::string_view kBetweenNodes = "citus_internal";
 
 bool StartsWith(std::string_view text, std::string_view start) {
     return text.substr(0, start.size()) == start;
-}
-
-/// The pattern's text if it has no wildcard: then it names one thing.
-bool Names(std::string_view pattern, std::string_view name) {
-    std::string plain;
-    for (size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] == '%' || pattern[i] == '_') {
-            return false;
-        }
-        if (pattern[i] == '\\' && i + 1 < pattern.size()) {
-            ++i;
-        }
-        plain += pattern[i];
-    }
-    return plain == name;
-}
-
-bool MatchesWho(const SessionSnapshot& session, const Rule& rule) {
-    return session.pid != 0 && Like(session.application_name, rule.match_application) &&
-           Like(session.user_name.value_or(""), rule.match_user) &&
-           Like(session.database_name.value_or(""), rule.match_database);
 }
 
 /// Why this session must not be ended whatever its age; empty: nothing speaks against it.
@@ -113,134 +92,216 @@ Verdict VerdictOf(RuleAction action) {
     return Verdict::kLog;
 }
 
-Decision DecideOne(const SessionSnapshot& session, const Rule& rule, int64_t now_us) {
-    const std::optional<double> age_ms = StateMs(session, now_us);
-    Decision decision;
-    decision.because = KeptBecause(session, rule, age_ms);
-    if (!decision.because.empty()) {
-        return decision;
-    }
-    decision.because = NeverBecause(session, rule);
-    if (decision.because.empty()) {
-        decision.because = InterruptCannot(session);
-    }
-    if (!decision.because.empty()) {
-        decision.verdict = Verdict::kRefuse;
-        return decision;
-    }
-    decision.verdict = VerdictOf(rule.action);
-    decision.because = EndBecause(session, age_ms);
-    return decision;
+bool IsSameState(const PastAction& past, const SessionSnapshot& session) {
+    return past.pid == session.pid && past.started_us == session.started_us &&
+           past.state_since_us == StateSinceUs(session);
 }
 
-size_t CharacterBytes(std::string_view text, size_t at) {
-    size_t end = at + 1;
-    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) {
-        ++end;
+std::string SparedBecause(const SessionSnapshot& session, const Rule& rule) {
+    const auto held = static_cast<uint8_t>(session.spare & rule.spare);
+    return (held & kListening) != 0     ? "spared: it listens for notifications"
+           : (held & kSessionLock) != 0 ? "spared: it holds an advisory lock"
+           : (held & kTempTable) != 0   ? "spared: it has made a temporary table"
+           : (held & kHeldCursor) != 0  ? "spared: it has a cursor with hold"
+                                        : "";
+}
+
+/// One round of decisions: what the sessions decided before leave to those behind them.
+class Round {
+  public:
+    Round(const std::vector<SessionSnapshot>& sessions, const std::vector<Rule>& rules,
+          const Situation& situation)
+        : sessions_(sessions),
+          rules_(rules),
+          situation_(situation),
+          used_(situation.used),
+          present_(rules.size()),
+          staying_(rules.size()),
+          acted_(rules.size()) {
+        for (size_t i = 0; i < rules.size(); ++i) {
+            for (const SessionSnapshot& session : sessions) {
+                const bool counts =
+                    session.kind == SessionKind::kClient && MatchesWho(session, rules[i]);
+                present_[i] += counts ? 1 : 0;
+            }
+            staying_[i] = present_[i];
+            for (const PastAction& past : situation.past) {
+                const bool counts = rules[i].name == std::string_view(past.rule) &&
+                                    past.at_us > situation.now_us - kMinuteUs;
+                acted_[i] += counts ? 1 : 0;
+            }
+        }
     }
-    return end - at;
+
+    /// `governing` is not empty.
+    Decision Of(size_t session, const std::vector<size_t>& governing) {
+        Decision decision;
+        for (const size_t rule : governing) {
+            Decision one = By(session, rule);
+            if (one.verdict != Verdict::kKeep && one.verdict != Verdict::kRefuse) {
+                Take(session, rule, one.verdict);
+                return one;
+            }
+            // What is told of a session that stays: that it must not be touched, or else what keeps
+            // it from the strongest action.
+            if (decision.because.empty() ||
+                (one.verdict == Verdict::kRefuse && decision.verdict == Verdict::kKeep)) {
+                decision = std::move(one);
+            }
+        }
+        return decision;
+    }
+
+  private:
+    static constexpr int64_t kMinuteUs = 60'000'000;
+
+    Decision By(size_t at, size_t rule_at) const {
+        const SessionSnapshot& session = sessions_[at];
+        const Rule& rule = rules_[rule_at];
+        const std::optional<double> age_ms = StateMs(session, situation_.now_us);
+        Decision decision{at, rule_at, Verdict::kKeep, KeptBecause(session, rule, age_ms)};
+        if (!decision.because.empty()) {
+            return decision;
+        }
+        decision.because = NeverBecause(session, rule);
+        if (decision.because.empty()) {
+            decision.because = InterruptCannot(session);
+        }
+        if (!decision.because.empty()) {
+            decision.verdict = Verdict::kRefuse;
+            return decision;
+        }
+        decision.because = HeldBackBecause(session, rule_at);
+        if (decision.because.empty()) {
+            decision.verdict = VerdictOf(rule.action);
+            decision.because = EndBecause(session, age_ms);
+        }
+        return decision;
+    }
+
+    /// By what else there is: the session's own past, what it holds, the other sessions.
+    std::string HeldBackBecause(const SessionSnapshot& session, size_t at) const {
+        const Rule& rule = rules_[at];
+        if (rule.action != RuleAction::kEnd &&
+            std::any_of(situation_.past.begin(), situation_.past.end(), [&](const auto& past) {
+                return rule.name == std::string_view(past.rule) && IsSameState(past, session);
+            })) {
+            return "the rule has acted on it already since it is in this state";
+        }
+        if (std::string spared = SparedBecause(session, rule); !spared.empty()) {
+            return spared;
+        }
+        if (rule.only_above_usage_ratio >= 0 &&
+            static_cast<double>(used_) <=
+                rule.only_above_usage_ratio * static_cast<double>(situation_.most)) {
+            return "only " + std::to_string(used_) + " of " + std::to_string(situation_.most) +
+                   " connections are used: not above only_above_usage_ratio";
+        }
+        if (rule.action == RuleAction::kEnd && staying_[at] <= rule.keep_at_least) {
+            return "kept by keep_at_least: " + std::to_string(rule.keep_at_least) + " of " +
+                   std::to_string(present_[at]) + " are to stay";
+        }
+        if (rule.max_per_minute != Rule::kNoLimit && acted_[at] >= rule.max_per_minute) {
+            return "put off by max_per_minute: " + std::to_string(rule.max_per_minute) +
+                   " in the last minute";
+        }
+        return "";
+    }
+
+    void Take(size_t session, size_t rule, Verdict verdict) {
+        ++acted_[rule];
+        if (verdict != Verdict::kEnd) {
+            return;
+        }
+        --used_;
+        for (size_t i = 0; i < rules_.size(); ++i) {
+            staying_[i] -= MatchesWho(sessions_[session], rules_[i]) ? 1 : 0;
+        }
+    }
+
+    const std::vector<SessionSnapshot>& sessions_;
+    const std::vector<Rule>& rules_;
+    const Situation& situation_;
+    int64_t used_;
+    // by rule
+    std::vector<int64_t> present_;  // sessions that match but for state and age
+    std::vector<int64_t> staying_;  // of these, not ended in this round
+    std::vector<int64_t> acted_;    // actions of the last minute
+};
+
+/// Longest in their state first. Unknown times (0) come last: they must not take the place of one
+/// that is known to be old.
+std::vector<size_t> InOrder(const std::vector<SessionSnapshot>& sessions) {
+    std::vector<size_t> order(sessions.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        const auto key = [&](size_t i) {
+            const int64_t since = StateSinceUs(sessions[i]);
+            return since == 0 ? std::numeric_limits<int64_t>::max() : since;
+        };
+        return key(a) != key(b) ? key(a) < key(b) : sessions[a].pid < sessions[b].pid;
+    });
+    return order;
 }
 
 }  // namespace
 
-bool Like(std::string_view text, std::string_view pattern) {
-    size_t t = 0;
-    size_t p = 0;
-    size_t star = std::string_view::npos;  // after the last %: where to take up again
-    size_t star_text = 0;
-    while (t < text.size() || p < pattern.size()) {
-        if (p < pattern.size() && pattern[p] == '%') {
-            star = ++p;
-            star_text = t;
-            continue;
-        }
-        if (p < pattern.size() && t < text.size()) {
-            if (pattern[p] == '_') {
-                t += CharacterBytes(text, t);
-                ++p;
-                continue;
-            }
-            const size_t literal = pattern[p] == '\\' && p + 1 < pattern.size() ? p + 1 : p;
-            if (pattern[literal] == text[t]) {
-                p = literal + 1;
-                ++t;
-                continue;
-            }
-        }
-        if (star == std::string_view::npos || star_text >= text.size()) {
-            return false;
-        }
-        star_text += CharacterBytes(text, star_text);  // let the last % take one character more
-        t = star_text;
-        p = star;
-    }
-    return true;
-}
-
-Result<void> CheckRule(const Rule& rule) {
-    if (std::find(kMatchable.begin(), kMatchable.end(), rule.match_state) == kMatchable.end()) {
-        return Error(Code::kInvalidArgument, "match_state must not be " + rule.match_state,
-                     "use idle, idle in transaction or idle in transaction (aborted)");
-    }
-    if (rule.idle_for_ms < 0) {
-        return Error(Code::kInvalidArgument, "idle_for must not be negative",
-                     "give the time that a session may stay in the state");
-    }
-    if (rule.keep_at_least < 0) {
-        return Error(Code::kInvalidArgument, "keep_at_least must not be negative",
-                     "give how many sessions are to stay, 0 for none");
-    }
-    for (const auto& [name, pattern] :
-         {std::pair("match_application", std::string_view(rule.match_application)),
-          std::pair("match_user", std::string_view(rule.match_user)),
-          std::pair("match_database", std::string_view(rule.match_database))}) {
-        const size_t last = pattern.find_last_not_of('\\');
-        const size_t escapes = pattern.size() - (last == std::string_view::npos ? 0 : last + 1);
-        if (escapes % 2 == 1) {
-            return Error(Code::kInvalidArgument,
-                         std::string(name) + " must not end with its escape character",
-                         "write two backslashes for one");
+std::vector<Decision> Decide(const std::vector<SessionSnapshot>& sessions,
+                             const std::vector<Rule>& rules, const Situation& situation) {
+    Round round(sessions, rules, situation);
+    std::vector<Decision> decisions;
+    for (const size_t session : InOrder(sessions)) {
+        const std::vector<size_t> governing = Governing(sessions[session], rules);
+        if (!governing.empty()) {
+            decisions.push_back(round.Of(session, governing));
         }
     }
-    return {};
+    return decisions;
 }
 
 std::vector<Decision> Decide(const std::vector<SessionSnapshot>& sessions, const Rule& rule,
                              int64_t now_us) {
-    std::vector<size_t> matching;
-    int64_t present = 0;
-    for (size_t i = 0; i < sessions.size(); ++i) {
-        const SessionSnapshot& session = sessions[i];
-        if (!MatchesWho(session, rule)) {
+    Situation situation;
+    situation.now_us = now_us;
+    return Decide(sessions, std::vector<Rule>{rule}, situation);
+}
+
+std::optional<NextEnd> WhenEnded(const SessionSnapshot& session, const std::vector<Rule>& rules,
+                                 int64_t now_us) {
+    const std::optional<double> age_ms = StateMs(session, now_us);
+    std::optional<NextEnd> next;
+    if (!session.is_visible || !age_ms) {
+        return next;
+    }
+    for (const size_t i : Governing(session, rules)) {
+        const Rule& rule = rules[i];
+        const bool blocks =
+            session.blocks_count.value_or(0) > 0 || session.holds_xmin.value_or(false);
+        if (rule.action != RuleAction::kEnd || !NeverBecause(session, rule).empty() ||
+            !SparedBecause(session, rule).empty() || (rule.only_blocking && !blocks)) {
             continue;
         }
-        present += session.kind == SessionKind::kClient ? 1 : 0;
-        if (session.state == rule.match_state ||
-            (!session.is_visible && session.kind == SessionKind::kClient)) {
-            matching.push_back(i);
+        const double in_ms = std::max(static_cast<double>(rule.idle_for_ms) - *age_ms, 0.0);
+        if (!next || in_ms < next->in_ms) {
+            next = NextEnd{i, in_ms};
         }
     }
-    // Unknown times (0) come last: they must not take the place of one that is known to be old.
-    std::stable_sort(matching.begin(), matching.end(), [&](size_t a, size_t b) {
-        const auto key = [&](size_t i) {
-            const int64_t since = sessions[i].state_change_us;
-            return since == 0 ? INT64_MAX : since;
-        };
-        return key(a) != key(b) ? key(a) < key(b) : sessions[a].pid < sessions[b].pid;
-    });
-    int64_t may_go = std::max<int64_t>(present - rule.keep_at_least, 0);
-    std::vector<Decision> decisions;
-    for (const size_t i : matching) {
-        Decision decision = DecideOne(sessions[i], rule, now_us);
-        decision.session = i;
-        if (decision.verdict == Verdict::kEnd && may_go-- <= 0) {
-            decision.verdict = Verdict::kKeep;
-            decision.because = "kept by keep_at_least: " + std::to_string(rule.keep_at_least) +
-                               " of " + std::to_string(present) + " are to stay";
-        }
-        decisions.push_back(std::move(decision));
+    return next;
+}
+
+int64_t NextLookUs(const std::vector<SessionSnapshot>& sessions, const std::vector<Rule>& rules,
+                   int64_t now_us) {
+    int64_t next = std::numeric_limits<int64_t>::max();
+    for (const Rule& rule : rules) {
+        next = rule.enabled ? std::min(next, now_us + rule.idle_for_ms * 1000) : next;
     }
-    return decisions;
+    for (const SessionSnapshot& session : sessions) {
+        for (const size_t i : Governing(session, rules)) {
+            const int64_t due_us = StateSinceUs(session) + rules[i].idle_for_ms * 1000;
+            next = due_us > now_us ? std::min(next, due_us) : next;
+        }
+    }
+    return next;
 }
 
 std::string UntouchableBecause(const SessionSnapshot& session) {

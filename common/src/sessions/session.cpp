@@ -69,10 +69,13 @@ std::optional<double> AgeMs(int64_t since_us, int64_t now_us) {
     return static_cast<double>(std::max<int64_t>(now_us - since_us, 0)) / 1000.0;
 }
 
+int64_t StateSinceUs(const SessionSnapshot& session) {
+    return session.state == kActive && session.query_start_us != 0 ? session.query_start_us
+                                                                   : session.state_change_us;
+}
+
 std::optional<double> StateMs(const SessionSnapshot& session, int64_t now_us) {
-    return AgeMs(session.state == kActive && session.query_start_us != 0 ? session.query_start_us
-                                                                         : session.state_change_us,
-                 now_us);
+    return AgeMs(StateSinceUs(session), now_us);
 }
 
 void CountBlocked(std::vector<SessionSnapshot>* sessions) {

@@ -15,23 +15,10 @@
 #include <vector>
 
 #include "upkeep/base/result.h"
+#include "upkeep/sessions/rule.h"
 #include "upkeep/sessions/session.h"
 
 namespace upkeep::sessions {
-
-enum class RuleAction : uint8_t { kEnd, kCancel, kLog };
-
-/// One rule. Patterns are LIKE patterns (`%`, `_`, backslash), case-sensitive.
-struct Rule {
-    int64_t idle_for_ms = 600'000;
-    std::string match_state{kIdle};
-    std::string match_application = "%";
-    std::string match_user = "%";
-    std::string match_database = "%";
-    bool only_blocking = false;  // only those that block others or hold back cleaning up
-    int64_t keep_at_least = 0;   // of the sessions that match but for state and age, so many stay
-    RuleAction action = RuleAction::kEnd;
-};
 
 enum class Verdict : uint8_t {
     kEnd,
@@ -43,19 +30,50 @@ enum class Verdict : uint8_t {
 
 struct Decision {
     size_t session = 0;  // position in the input
+    size_t rule = 0;     // position in the input: the rule that acts, or the first that would
     Verdict verdict = Verdict::kKeep;
     std::string because;
 };
 
-/// Is the rule one that can be applied?
-/// Errors: kInvalidArgument (state that no rule may match, negative numbers, a pattern that ends in
-/// its escape character).
-Result<void> CheckRule(const Rule& rule);
+/// Something that a rule did before.
+struct PastAction {
+    std::string rule;
+    int64_t at_us = 0;
+    int64_t pid = 0;  // of which session, and since when it was in its state: see StateSinceUs
+    int64_t started_us = 0;
+    int64_t state_since_us = 0;
+};
 
-/// One decision for each session that the rule's database, user, application and state match (or
-/// whose state is hidden), longest idle first. `rule` has passed CheckRule.
+/// What a decision rests on beside the sessions themselves.
+struct Situation {
+    int64_t now_us = 0;
+    int64_t used = 0;              // connections open
+    int64_t most = 0;              // that may be open; 0: not known, then no ratio is exceeded
+    std::vector<PastAction> past;  // of the last minute, and whatever concerns sessions of today
+};
+
+/// One decision for each session that an enabled rule governs, longest in its state first; what is
+/// decided to end is gone for the decisions behind it. The rules have passed CheckRule.
+std::vector<Decision> Decide(const std::vector<SessionSnapshot>& sessions,
+                             const std::vector<Rule>& rules, const Situation& situation);
+/// The same by one rule, which has no past.
 std::vector<Decision> Decide(const std::vector<SessionSnapshot>& sessions, const Rule& rule,
                              int64_t now_us);
+
+/// The rule that will end a session next if it stays as it is, and in how long. Conditions that
+/// hang on other sessions (keep_at_least, usage, max_per_minute) are taken to hold.
+struct NextEnd {
+    size_t rule = 0;
+    double in_ms = 0;
+};
+std::optional<NextEnd> WhenEnded(const SessionSnapshot& session, const std::vector<Rule>& rules,
+                                 int64_t now_us);
+
+/// When Decide has to be asked again although nothing was seen to change: the next moment at which
+/// a rule becomes due for one of the sessions as they are, or for one whose state begins now.
+/// INT64_MAX: never.
+int64_t NextLookUs(const std::vector<SessionSnapshot>& sessions, const std::vector<Rule>& rules,
+                   int64_t now_us);
 
 /// How much of a session must be as it was seen when it is ended.
 enum class MustBe : uint8_t {
@@ -68,9 +86,6 @@ std::string UntouchableBecause(const SessionSnapshot& session);
 
 /// What has changed since `seen`, as the reason to leave it alone; empty: nothing. nullptr: gone.
 std::string WhatChanged(const SessionSnapshot& seen, const SessionSnapshot* now, MustBe must_be);
-
-/// LIKE as PostgreSQL does it: whole text, characters rather than bytes.
-bool Like(std::string_view text, std::string_view pattern);
 
 // --- the calls ---------------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ struct SessionSnapshot {
     std::optional<std::string> lock_mode;
     std::optional<std::string> lock_target;
     std::optional<int64_t> blocks_count;  // that wait for it, directly or not: see CountBlocked
+    uint8_t spare = 0;                    // what it holds: bits of Spare in rule.h
 };
 
 /// Milliseconds from `since_us` to `now_us`, not below 0; nullopt where `since_us` is 0.
@@ -68,6 +69,9 @@ std::optional<double> AgeMs(int64_t since_us, int64_t now_us);
 /// The age that belongs to the state: idle states count from the change of state, a running
 /// statement from its start. Nullopt: unknown.
 std::optional<double> StateMs(const SessionSnapshot& session, int64_t now_us);
+
+/// The moment that this age counts from; 0: unknown.
+int64_t StateSinceUs(const SessionSnapshot& session);
 
 /// Fills blocks_count of all. A parallel worker's wait is its leader's.
 void CountBlocked(std::vector<SessionSnapshot>* sessions);
