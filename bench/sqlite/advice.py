@@ -16,15 +16,17 @@ import host  # noqa: E402
 import measuring  # noqa: E402
 
 LEAST = [float(least) for least in os.environ.get("UPKEEP_ADVICE_LEAST", "0.01 0").split()]
+KINDS = os.environ.get("UPKEEP_ADVICE_KINDS")  # JSON; all that SQLite has unless given
 VERBOSE = "UPKEEP_ADVICE_VERBOSE" in os.environ
 
 
 def advise(path, scenario, least):
     db = host.connect(database=str(path), isolation_level=None)
     start = time.monotonic()
-    rows = db.execute("SELECT create_sql, saving_ratio, warnings, size_bytes FROM upkeep_advise_indexes(?, ?, NULL, 3, 30000, ?)",
+    rows = db.execute("SELECT create_sql, saving_ratio, warnings, size_bytes"
+                      " FROM upkeep_advise_indexes(?, ?, NULL, 3, 30000, ?, ?)",
                       (json.dumps([s.sql for s in scenario.statements]),
-                       json.dumps([s.weight for s in scenario.statements]), least)).fetchall()
+                       json.dumps([s.weight for s in scenario.statements]), least, KINDS)).fetchall()
     seconds = time.monotonic() - start
     db.close()
     return rows, seconds
@@ -59,10 +61,13 @@ def cached(file, make):
     return value
 
 
-def run(scenario, scale, folder):
+def run(scenario, scale, folder, is_once):
+    if is_once:
+        scenario.statements = [s._replace(weight=1.0) for s in scenario.statements]
     path = folder / f"{scenario.name}-{scale}.db"
     if not path.exists():
         scenario.create(path, scale).close()
+    once = ", each once" if is_once else ""
     base = cached(folder / f"{scenario.name}-{scale}.base.json",
                   lambda: side(path, scenario, [], None))
     base = {key: base[key] for key in ("plain", "analysed")}
@@ -71,13 +76,13 @@ def run(scenario, scale, folder):
                     lambda: side(path, scenario, expert_sql, base))
     for least in LEAST:
         advice, seconds = advise(path, scenario, least)
-        report(scenario, scale, base, expert, advice, seconds, path, f"plain, min_saving_ratio {least}")
+        report(scenario, scale, base, expert, advice, seconds, path, f"plain{once}, min_saving_ratio {least}")
     measuring.analyse(path)
     asked = [advise(path, scenario, least) for least in LEAST]
     measuring.restore(path, [])
     for least, (advice, seconds) in zip(LEAST, asked):
         measuring.analyse(path)  # as it was when asked: the statistics do not know the new indexes
-        report(scenario, scale, base, expert, advice, seconds, path, f"analysed, min_saving_ratio {least}")
+        report(scenario, scale, base, expert, advice, seconds, path, f"analysed{once}, min_saving_ratio {least}")
 
 
 def report(scenario, scale, base, expert, advice, seconds, path, asked):
@@ -116,7 +121,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for scenario in advice_scenarios.all_scenarios():
         if len(sys.argv) <= 4 or scenario.name in sys.argv[4:]:
-            run(scenario, scale, folder)
+            for is_once in (False, True):
+                run(scenario, scale, folder, is_once)
 
 
 main()

@@ -57,6 +57,7 @@ class Pricer {
     struct Level {
         std::vector<Loop> loops;
         std::vector<const PricedMention*> mentions;
+        const PricedMention* first = nullptr;  // of the first loop, if it reads a table
         bool is_sorted = false;
         bool is_compound = false;
         double parts = 0;  // rows of compounds
@@ -77,6 +78,7 @@ class Pricer {
             node->access == Access::kVirtual ? nullptr : loops_.FindMention(*node);
         if (mention != nullptr && mention->statistics != nullptr) {
             level->mentions.push_back(mention);
+            level->first = is_inner ? level->first : mention;
             level->columns += static_cast<double>(mention->needed);
             level->loops.push_back(loops_.OfTable(node, *mention, is_inner));
             return;
@@ -151,7 +153,7 @@ class Pricer {
             // Rows that OFFSET skips are not looked up.
             level.loops[0].lookups *= 1 - std::min(1.0, statement_.text.offset / limit);
         }
-        Charge(&level.loops, times, part);
+        Charge(&level.loops, times, part, FirstShare(level, part, rows));
         const double skipped = is_outermost ? statement_.text.offset : 0;
         const double shown = std::max(1.0, std::min(rows * part, groups) - skipped);
         ChargeOutput(nodes, times, rows * part, level.columns, shown);
@@ -179,11 +181,22 @@ class Pricer {
         return rows;
     }
 
-    static void Charge(std::vector<Loop>* loops, double times, double part) {
+    /// Share of the first loop's rows that are visited for `part` of the level's `rows`.
+    double FirstShare(const Level& level, double part, double rows) const {
+        if (part >= 1 || !statement_.text.extreme_column.empty() || level.mentions.empty() ||
+            level.loops.front().matched <= 0 || level.mentions.front() != level.first) {
+            return part;
+        }
+        const double wanted = rows * part / (rows / level.loops.front().matched);
+        const double share = loops_.ShareUntil(level.loops.front(), *level.first, wanted);
+        return share < 0 ? part : std::min(1.0, share);
+    }
+
+    static void Charge(std::vector<Loop>* loops, double times, double part, double first_share) {
         double outer = 1;
         bool is_first = true;
         for (Loop& loop : *loops) {
-            const double share = is_first ? part : 1;
+            const double share = is_first ? first_share : 1;
             const double iterations = is_first ? 1 : std::max(outer * part, 1.0);
             double visited = loop.visited * share;
             if (loop.visited >= 1) {

@@ -198,6 +198,8 @@ Loop LoopPricer::OfTerms(PlanNode* node, const PricedMention& mention,
     loop.node = node;
     const Search search = SearchOf(*node, mention, from);
     loop.seeks = search.seeks;
+    loop.search = search.terms;
+    loop.is_search_known = search.terms.size() == node->terms.size();
     loop.steps_per_visit += CheckSteps(mention, search.terms);
     switch (node->access) {
         case Access::kAutomatic:
@@ -272,6 +274,102 @@ Loop LoopPricer::OfResult(PlanNode* node, double rows, bool is_inner) {
     loop.matched = is_inner && node->access != Access::kVirtual ? 1 : loop.visited;
     loop.pages_once = 0;
     return loop;
+}
+
+namespace {
+
+/// Both lists of rows as one: in each that is not empty. Empty: all rows.
+void Narrow(const RowSet& by, RowSet* rows) {
+    if (rows->empty()) {
+        *rows = by;
+        return;
+    }
+    for (size_t i = 0; i < rows->size() && i < by.size(); ++i) {
+        (*rows)[i] = (*rows)[i] & by[i];
+    }
+}
+
+// Fewer matching rows in the sample do not show where they stand.
+constexpr size_t kFewPlaces = 3;
+// Farther from the beginning than so many of their own distances: they stand apart.
+constexpr double kFarGaps = 5;
+
+/// Rows visited (of the sample) until `wanted` have matched; `places` of those that match, among
+/// `visited`. < 0: they are spread.
+double VisitsUntil(const std::vector<double>& places, double visited, double wanted) {
+    const double count = static_cast<double>(places.size());
+    const double gap = (places.back() - places.front()) / (count - 1);
+    if (places.front() < kFarGaps * gap) {
+        return -1;
+    }
+    if (wanted >= count) {
+        return visited;
+    }
+    if (wanted >= 1) {
+        return places[static_cast<size_t>(wanted) - 1];
+    }
+    // Before the first one seen there are others that the sample has not: some gaps before.
+    return std::max(0.0, places.front() - 2 * gap) + wanted * gap;
+}
+
+}  // namespace
+
+double LoopPricer::ShareUntil(const Loop& loop, const PricedMention& mention, double wanted) const {
+    Statistics* statistics = mention.statistics;
+    const auto shape = indexes_.find(loop.node->index);
+    const bool is_by_rowid = loop.node->access == Access::kScan;
+    if (!loop.is_search_known || loop.seeks > 1 || (!is_by_rowid && shape == indexes_.end()) ||
+        !mention.branches.empty()) {
+        return -1;
+    }
+    int key = -1;
+    size_t fixed = 0;
+    while (fixed < loop.node->terms.size() && loop.node->terms[fixed].op == '=') {
+        ++fixed;
+    }
+    if (!is_by_rowid && fixed < shape->second.keys.size()) {
+        key = shape->second.keys[fixed].column;
+    }
+    if (key < -1) {
+        return -1;
+    }
+    RowSet visited = is_by_rowid ? RowSet() : statistics->PartialRows(shape->second.predicate);
+    for (const PricedTerm* term : loop.search) {
+        if (term->rows.empty()) {
+            return -1;
+        }
+        Narrow(term->rows, &visited);
+    }
+    RowSet matched = visited;
+    double unseen = 1;  // conditions that the sample says nothing of
+    for (const PricedTerm& term : mention.terms) {
+        if (!Has(loop.search, term) && !term.term.is_join) {
+            unseen *= term.rows.empty() ? term.share : 1;
+            if (!term.rows.empty()) {
+                Narrow(term.rows, &matched);
+            }
+        }
+    }
+    const std::vector<int32_t>& order = statistics->sample().InOrder(key);
+    const bool is_backwards = !mention.order.empty() && mention.order.front().column == key &&
+                              mention.order.front().is_descending;
+    std::vector<double> places;
+    double count = 0;
+    for (size_t i = 0; i < order.size(); ++i) {
+        const auto row = static_cast<size_t>(order[is_backwards ? order.size() - 1 - i : i]);
+        if (visited.empty() || (row < visited.size() && visited[row] != 0)) {
+            ++count;
+            if (matched.empty() || (row < matched.size() && matched[row] != 0)) {
+                places.push_back(count);
+            }
+        }
+    }
+    if (places.size() < kFewPlaces || statistics->rows() <= 0) {
+        return -1;
+    }
+    const double n = static_cast<double>(statistics->sample().sampled_rows());
+    return VisitsUntil(places, count, wanted / std::max(unseen, 1e-9) * n / statistics->rows()) /
+           count;
 }
 
 bool LoopPricer::ComesInOrder(const PlanNode& node, const PricedMention& mention,

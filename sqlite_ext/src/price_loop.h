@@ -34,6 +34,8 @@ struct Loop {
     double pages_per_lookup = 0;
     double steps_once = 0;  // automatic indexes
     double pages_once = 1;  // the root pages
+    Terms search = {};      // conditions that the search ensures
+    bool is_search_known = true;
 };
 
 class LoopPricer {
@@ -53,6 +55,11 @@ class LoopPricer {
     /// Does the loop come first to the row with the least (or greatest) `column`?
     bool ComesInOrder(const PlanNode& node, const PricedMention& mention,
                       const std::string& column) const;
+
+    /// Share of its rows that the loop visits until `wanted` of them have matched, by where the
+    /// matching rows of the sample stand in the loop's order; < 0: not known. (Rows that match are
+    /// often the newest: a queue read from the oldest visits nearly all.)
+    double ShareUntil(const Loop& loop, const PricedMention& mention, double wanted) const;
 
   private:
     struct Search {

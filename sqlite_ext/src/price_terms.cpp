@@ -142,6 +142,7 @@ PricedMention PriceMention(const Mention& mention, const std::vector<CatalogColu
     priced.statistics = statistics;
     priced.columns = columns;
     priced.group = mention.group;
+    priced.order = mention.order;
     priced.needed = mention.needed.size();
     for (const Term& term : mention.terms) {
         priced.terms.push_back(PriceTerm(term, statistics, FindList(term, columns, text)));

@@ -36,6 +36,7 @@ struct PricedMention {
     std::vector<std::vector<PricedTerm>> branches;
     std::vector<int> group;
     size_t needed = 0;
+    std::vector<SortTerm> order;
 };
 
 using Terms = std::vector<const PricedTerm*>;

@@ -35,7 +35,7 @@ bool IsHarmlessModule(const std::string& sql) {
 
 }  // namespace
 
-Replica::Replica(sqlite3* caller, const Catalog& catalog)
+Replica::Replica(sqlite3* caller, const Catalog& catalog, Statistics statistics)
     : copy_(OpenPrivateCopy(caller, catalog)) {
     RegisterStandIn(copy_.get(), nullptr);
     copy_.Execute("BEGIN");
@@ -48,7 +48,10 @@ Replica::Replica(sqlite3* caller, const Catalog& catalog)
     }
     copy_.Execute("COMMIT");
     for (const std::string& schema : catalog.schemas()) {
-        if (catalog.Find(schema, "sqlite_stat1") != nullptr) {
+        if (statistics == Statistics::kEmpty) {
+            copy_.Execute("ANALYZE " + Quoted(schema) + ".sqlite_schema");
+            analysed_.insert(Lower(schema));
+        } else if (catalog.Find(schema, "sqlite_stat1") != nullptr) {
             CopyStatistics(caller, schema);
         }
     }
@@ -138,8 +141,23 @@ std::optional<double> Replica::AnalysedRows(std::string_view schema, std::string
     return found == rows_.end() ? std::nullopt : std::optional<double>(found->second);
 }
 
+void Replica::AddStatistics(const std::string& schema, const std::string& table,
+                            const std::string& index, const std::string& stat) {
+    Stmt row(copy_.get(),
+             "INSERT INTO " + Quoted(schema) + ".sqlite_stat1(tbl, idx, stat) VALUES(?1, ?2, ?3)");
+    row.Bind(1, table);
+    if (!index.empty()) {
+        row.Bind(2, index);
+    }
+    row.Bind(3, stat).Run();
+}
+
+void Replica::LoadStatistics(const std::string& schema) {
+    copy_.Execute("ANALYZE " + Quoted(schema) + ".sqlite_schema");
+}
+
 void Replica::Show(const std::set<TableKey>& tables,
-                   const std::vector<const HypotheticalIndex*>& wanted) {
+                   const std::vector<const HypotheticalIndex*>& wanted, bool are_analysed) {
     std::set<std::string> stale;  // schemas whose statistics must be read again
     for (const TableKey& table : tables) {
         std::vector<const HypotheticalIndex*> target;
@@ -149,11 +167,13 @@ void Replica::Show(const std::set<TableKey>& tables,
             }
         }
         std::vector<const HypotheticalIndex*>& shown = shown_[table];
+        const bool is_less = DropOthers(target, &shown);
         const auto common = std::mismatch(shown.begin(), shown.end(), target.begin(), target.end());
         const size_t kept = static_cast<size_t>(common.first - shown.begin());
         // An index without a row makes SQLite forget that its table is small, and so it stays after
         // the index is gone: every change asks for reading the statistics again.
-        if (HasStatistics(table.first) && (shown.size() > kept || target.size() > kept)) {
+        const bool is_changed = is_less || shown.size() > kept || target.size() > kept;
+        if (HasStatistics(table.first) && is_changed) {
             stale.insert(table.first);
         }
         while (shown.size() > kept) {
@@ -161,24 +181,36 @@ void Replica::Show(const std::set<TableKey>& tables,
             shown.pop_back();
         }
         for (size_t i = kept; i < target.size(); ++i) {
-            Create(*target[i]);
+            Create(*target[i], are_analysed);
             shown.push_back(target[i]);
         }
     }
     for (const std::string& schema : stale) {
-        copy_.Execute("ANALYZE " + Quoted(schema) + ".sqlite_schema");
+        LoadStatistics(schema);
     }
 }
 
-void Replica::Create(const HypotheticalIndex& index) {
+/// Drops what is not in `target`; the others stay in their order.
+bool Replica::DropOthers(const std::vector<const HypotheticalIndex*>& target,
+                         std::vector<const HypotheticalIndex*>* shown) {
+    const std::set<const HypotheticalIndex*> wanted(target.begin(), target.end());
+    std::vector<const HypotheticalIndex*> left;
+    for (const HypotheticalIndex* index : *shown) {
+        if (wanted.count(index) != 0) {
+            left.push_back(index);
+        } else {
+            Drop(*index);
+        }
+    }
+    const bool is_less = left.size() < shown->size();
+    *shown = std::move(left);
+    return is_less;
+}
+
+void Replica::Create(const HypotheticalIndex& index, bool is_analysed) {
     copy_.Execute(index.create_sql);
-    if (!index.stat.empty()) {
-        Stmt(copy_.get(), "INSERT INTO " + Quoted(index.schema) +
-                              ".sqlite_stat1(tbl, idx, stat) VALUES(?1, ?2, ?3)")
-            .Bind(1, index.table)
-            .Bind(2, index.name)
-            .Bind(3, index.stat)
-            .Run();
+    if (is_analysed && HasStatistics(index.schema) && !index.stat.empty()) {
+        AddStatistics(index.schema, index.table, index.name, index.stat);
     }
 }
 

@@ -37,8 +37,14 @@ struct HypotheticalIndex {
 
 class Replica {
   public:
+    enum class Statistics : uint8_t {
+        kAsTheyAre,  // the database's own
+        kEmpty,      // analysed, and every row of statistics comes from AddStatistics
+    };
+
     /// Reads `caller`; keeps no statement on it. Throws Error.
-    Replica(sqlite3* caller, const Catalog& catalog);
+    Replica(sqlite3* caller, const Catalog& catalog,
+            Statistics statistics = Statistics::kAsTheyAre);
     Replica(const Replica&) = delete;
     Replica& operator=(const Replica&) = delete;
 
@@ -52,17 +58,25 @@ class Replica {
     /// Rows of the table by the database's own statistics.
     std::optional<double> AnalysedRows(std::string_view schema, std::string_view table) const;
 
+    /// A row for sqlite_stat1; no `index`: the table's own. In force after LoadStatistics.
+    void AddStatistics(const std::string& schema, const std::string& table,
+                       const std::string& index, const std::string& stat);
+    void LoadStatistics(const std::string& schema);
+
     /// From now on exactly `wanted` exist on the tables named (all of `wanted` are on these), made
-    /// in this order: of equally good indexes the planner takes the one made last. Throws Error.
-    void Show(const std::set<TableKey>& tables,
-              const std::vector<const HypotheticalIndex*>& wanted);
+    /// in this order: of equally good indexes the planner takes the one made last. With
+    /// `are_analysed` statistics know them, where the schema has any. Throws Error.
+    void Show(const std::set<TableKey>& tables, const std::vector<const HypotheticalIndex*>& wanted,
+              bool are_analysed = true);
 
   private:
     void CopyTables(sqlite3* caller, const Catalog& catalog);
     void CopyStatistics(sqlite3* caller, const std::string& schema);
     void TryCreate(const std::string& name, const std::string& sql, bool may_exist);
-    void Create(const HypotheticalIndex& index);
+    void Create(const HypotheticalIndex& index, bool is_analysed);
     void Drop(const HypotheticalIndex& index);
+    bool DropOthers(const std::vector<const HypotheticalIndex*>& target,
+                    std::vector<const HypotheticalIndex*>* shown);
 
     PrivateConnection copy_;
     std::map<std::string, std::string> missing_;  // lower-case name -> reason

@@ -415,6 +415,18 @@ const std::vector<int32_t>& Sample::Classes(const std::string& expression,
     return classes;
 }
 
+const std::vector<int32_t>& Sample::InOrder(int column) {
+    const auto [place, is_new] = orders_.try_emplace(column, std::vector<int32_t>());
+    if (is_new) {
+        Stmt rows(store_, "SELECT rowid FROM " + name_ + " ORDER BY " + ColumnSql(column) +
+                              ", upkeep_rowid");
+        while (rows.Step()) {
+            place->second.push_back(static_cast<int32_t>(rows.Integer(0) - 1));
+        }
+    }
+    return place->second;
+}
+
 double Sample::ExpressionBytes(const std::string& expression, const RowSet& rows) const {
     Result<Stmt> values =
         Stmt::Prepare(store_, "SELECT " + expression + " FROM " + name_ + " ORDER BY rowid");

@@ -60,6 +60,10 @@ class Sample {
     const std::vector<int32_t>& Classes(const std::string& expression,
                                         const std::string& collation);
 
+    /// Places of the sampled rows in the order of a column (-1: the rowid), ascending, then by
+    /// rowid.
+    const std::vector<int32_t>& InOrder(int column);
+
     /// Average bytes of an expression in a record, over the rows in `rows` (empty: all).
     double ExpressionBytes(const std::string& expression, const RowSet& rows) const;
 
@@ -93,6 +97,7 @@ class Sample {
     std::vector<double> bytes_, null_ratio_;
     double rowid_bytes_ = 0;
     std::map<std::pair<std::string, std::string>, std::vector<int32_t>> classes_;
+    std::map<int, std::vector<int32_t>> orders_;  // by column
 };
 
 /// Bytes of a number as SQLite's varint.
