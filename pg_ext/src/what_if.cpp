@@ -16,6 +16,7 @@
 #include "index_inventory.h"
 #include "index_sample.h"
 #include "other_sizes.h"
+#include "progress.h"
 #include "query_walk.h"
 #include "relation_facts.h"
 #include "upkeep/advisor/index_text.h"
@@ -123,6 +124,8 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<IndexSpec, IndexId>> declared_;
     WritePricer writes_;
+    ProgressRow progress_;
+    std::optional<advisor::Phase> phase_;  // told last
 };
 
 // BRIN asks for large tables that grow in the order of the column.
@@ -580,9 +583,14 @@ double PgWhatIf::SizeBytes(IndexId index) {
     return CallHost([=] { return TotalBytes(*hypothetical); });
 }
 
-/// Told to whoever sets client_min_messages to debug1.
+/// To advise_progress; a change of phase also to whoever sets client_min_messages to debug1.
 void PgWhatIf::Report(const advisor::Progress& progress) {
-    const char* phase = HostText(progress.phase);
+    progress_.Tell(progress);
+    if (phase_ == progress.phase) {
+        return;
+    }
+    phase_ = progress.phase;
+    const char* phase = HostText(advisor::PhaseName(progress.phase));
     const auto statements = static_cast<long long>(progress.statements_total);
     const auto calls = static_cast<long long>(progress.planner_calls);
     const auto hits = static_cast<long long>(progress.cache_hits);

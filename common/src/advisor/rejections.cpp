@@ -73,6 +73,7 @@ class Rejections {
     void AddAll() {
         if (!collection_.IsEmpty()) {
             Choose();
+            collection_.Begin(Phase::kExplaining);
             for (size_t c = 0; c < collection_.ids().size(); ++c) {
                 if (!chosen_.Has(c)) {
                     AddCandidate(c);
