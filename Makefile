@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
-	check-parity check-scripts check-storm check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
+	check-parity check-scripts check-storm check-random check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
 	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect bench-advice-sqlite clean
 
 help:            ## this list
@@ -68,6 +68,12 @@ check-world: check-all asan fuzz ## and the slow suites
 check-storm: sqlite pg ## the advisor under ten thousand statements, forty joins, a thousand columns, DDL, cancels; timed, so not in CI (minutes)
 	@bash tests/pg/with_cluster.sh -c autovacuum=off /usr/bin/python3 -B tests/pg/storm_advisor.py
 	@UPKEEP_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -B tests/sqlite/storm_advisor.py
+
+check-random: sqlite pg ## 500 random cases of advice a host, built and priced again (UPKEEP_RANDOM_ROUNDS, UPKEEP_RANDOM_SEED; half an hour)
+	@UPKEEP_RANDOM_ROUNDS=$${UPKEEP_RANDOM_ROUNDS:-500} bash tests/pg/with_cluster.sh -c autovacuum=off \
+		/usr/bin/python3 -B tests/pg/test_random_advice.py; pg=$$?; \
+	UPKEEP_BUILD=$(BUILD) UPKEEP_RANDOM_ROUNDS=$${UPKEEP_RANDOM_ROUNDS:-500} \
+		/usr/bin/python3 -B tests/sqlite/test_random_advice.py && exit $$pg
 
 check-sqlsmith: pg ## random statements with everything captured, UPKEEP_SQLSMITH_SECONDS long (default 1800)
 	@bash tests/pg/sqlsmith.sh

@@ -31,6 +31,18 @@ inline LocalTransactionId OwnTransaction() {
 #endif
 }
 
+/// Number of a backend's place among the server's processes, from 0; below MaxBackends.
+inline int ProcNumberOf(PGPROC* proc) {
+#if PG_VERSION_NUM >= 170000
+    return GetNumberFromPGProc(proc);
+#else
+    return proc->pgprocno;
+#endif
+}
+inline int OwnProcNumber() {
+    return ProcNumberOf(MyProc);
+}
+
 /// Settings under our prefix that nobody defined are errors, not placeholders.
 inline void ReservePrefix(const char* prefix) {
     MarkGUCPrefixReserved(prefix);

@@ -1,8 +1,10 @@
 // Index advice and what-if.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "capture_views.h"
 #include "captured.h"
 #include "explain.h"
+#include "progress.h"
 #include "upkeep/advisor/advise.h"
 #include "verify.h"
 #include "what_if.h"
@@ -46,6 +48,22 @@ UPKEEP_ROWS(advise_budget_curve) {
 
 UPKEEP_ROWS(explain_rejections) {
     Advise(arguments, rows, upkeep::advisor::ExplainRejections);
+}
+
+UPKEEP_ROWS(advise_progress) {
+    if (!upkeep::pg::CanShowProgress()) {
+        upkeep::pg::CallHostVoid([] {
+            ereport(NOTICE, (errmsg("progress is not shown: upkeep is not preloaded"),
+                             errhint("%s", upkeep::pg::kCaptureHint)));
+        });
+    }
+    for (const upkeep::pg::ProgressView& view : upkeep::pg::VisibleProgress()) {
+        rows.Add({static_cast<int64_t>(view.pid),
+                  std::string(upkeep::advisor::PhaseName(view.progress.phase)),
+                  view.progress.statements_done, view.progress.statements_total,
+                  view.progress.planner_calls, view.progress.cache_hits,
+                  view.progress.best_saving_ratio, view.elapsed_ms});
+    }
 }
 
 UPKEEP_ROWS(what_if) {

@@ -4,6 +4,7 @@
 #include "capture_views.h"
 #include "captured.h"
 #include "hook_log.h"
+#include "progress.h"
 #include "saved_statistics.h"
 #include "settings.h"
 #include "shmem.h"
@@ -60,6 +61,10 @@ UPKEEP_ROWS(capabilities) {
             ? upkeep::pg::LogHidesErrors() ? "set log_min_messages to error or lower" : ""
         : upkeep::pg::SharedStore() != nullptr ? "set upkeep.capture to top or all"
                                                : upkeep::pg::kCaptureHint;
+    facts.can_show_progress = upkeep::pg::CanShowProgress();
+    facts.progress_reason = facts.can_show_progress
+                                ? "calls under way of all sessions, in shared memory"
+                                : "sessions share no memory: upkeep is not preloaded";
     facts.has_statement_source = upkeep::pg::HasStatementSource();
     facts.statement_source =
         upkeep::pg::IsStoreShared() ? "upkeep captures the statements of this server itself"

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "pg.h"
+#include "progress.h"
 #include "saved_statistics.h"
 #include "settings.h"
 
@@ -44,6 +45,7 @@ void Request() {
         previous_request();
     }
     RequestAddinShmemSpace(capture::Store::BytesNeeded(LimitsOfSettings()));
+    RequestAddinShmemSpace(ProgressBytes());
 }
 
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
@@ -64,6 +66,9 @@ void Startup() {
         ShmemInitStruct("upkeep capture", capture::Store::BytesNeeded(LimitsOfSettings()), &found);
     Attach(block, found, LimitsOfSettings());
     is_shared = true;
+    bool is_progress_found = false;
+    void* progress = ShmemInitStruct("upkeep progress", ProgressBytes(), &is_progress_found);
+    AttachProgress(progress, is_progress_found);
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
         KeepStatistics();

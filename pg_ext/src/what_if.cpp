@@ -311,9 +311,14 @@ double PgWhatIf::SizeBytes(IndexId index) {
     return CallHost([=] { return TotalBytes(*hypothetical); });
 }
 
-/// Told to whoever sets client_min_messages to debug1.
+/// To advise_progress; a change of phase also to whoever sets client_min_messages to debug1.
 void PgWhatIf::Report(const advisor::Progress& progress) {
-    const char* phase = HostText(progress.phase);
+    progress_.Tell(progress);
+    if (phase_ == progress.phase) {
+        return;
+    }
+    phase_ = progress.phase;
+    const char* phase = HostText(advisor::PhaseName(progress.phase));
     const auto statements = static_cast<long long>(progress.statements_total);
     const auto calls = static_cast<long long>(progress.planner_calls);
     const auto hits = static_cast<long long>(progress.cache_hits);

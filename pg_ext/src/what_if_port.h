@@ -6,6 +6,7 @@
 #include <chrono>
 #include <exception>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "guard.h"
 #include "hypothetical.h"
 #include "index_inventory.h"
+#include "progress.h"
 #include "relation_facts.h"
 #include "what_if.h"
 #include "write_pricer.h"
@@ -113,6 +115,8 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<advisor::IndexSpec, advisor::IndexId>> declared_;
     WritePricer writes_;
+    ProgressRow progress_;
+    std::optional<advisor::Phase> phase_;  // told last
 };
 
 }  // namespace upkeep::pg

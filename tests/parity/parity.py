@@ -69,7 +69,9 @@ def compare_with_promise(calls, promised):
         check(f"{name}: kind", call.kind, want.kind)
         check(f"{name}: parameters", [p[:2] for p in call.params], [p[:2] for p in want.params])
         check(f"{name}: defaults", [normal(p[3]) for p in call.params], [normal(p[3]) for p in want.params])
-        check(f"{name}: columns", call.columns, want.columns)
+        # what SQLite lacks has no type there
+        width = 2 if want.hosts == "pg" else 3
+        check(f"{name}: columns", [c[:width] for c in call.columns], [c[:width] for c in want.columns])
         if call.kind in ("scalar", "aggregate"):
             check(f"{name}: result", call.result[0], want.result[0] if want.result else None)
 

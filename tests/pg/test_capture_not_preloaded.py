@@ -24,6 +24,16 @@ class NotPreloaded(Asks):
             self.assertEqual(rows, [(wanted,)])
             self.assertIn("not preloaded", notices)
 
+    def test_progress_is_not_shown_and_says_why(self):
+        rows, notices = self.notices("SELECT * FROM upkeep.advise_progress")
+        self.assertEqual(rows, [])
+        self.assertIn("progress is not shown: upkeep is not preloaded", notices)
+        self.assertIn("shared_preload_libraries", notices)
+        (available, advice), = self.rows("SELECT available, how_to_enable FROM upkeep.capabilities"
+                                         " WHERE feature = 'advice_progress'")
+        self.assertFalse(available)
+        self.assertIn("shared_preload_libraries", advice)
+
     def test_bad_arguments_are_refused_all_the_same(self):
         with self.assertRaises(psycopg2.errors.InvalidParameterValue):
             self.rows("SELECT upkeep.percentile(1, -0.1)")

@@ -33,7 +33,7 @@ OWN_MEMORY = {"reset_statements", "report_pool"}
 # Readers that are PARALLEL UNSAFE because they go on after a part that fails, which takes a subtransaction.
 READERS = {"metric_samples", "metrics", "report", "explain_statement"}
 # To everyone: each of these checks the caller's own rights, or touches nothing.
-PUBLIC = {"version", "capabilities", "report_pool", "sketch_from_bytea", "percentile_sketch", "merge_sketches",
+PUBLIC = {"version", "capabilities", "advise_progress", "report_pool", "sketch_from_bytea", "percentile_sketch", "merge_sketches",
           "sketch_quantile", "sketch_count", "what_if", "advise_indexes", "advise_budget_curve", "explain_rejections",
           "explain_statement", "verify_indexes", "install_workflow_schema", "workflow_drift", "track_workflows",
           "untrack_workflows", "rebuild_workflow_stats"}

@@ -140,6 +140,20 @@ constexpr Column kVerifyColumns[] = {
      "use the fresh index); a difference within the runs' own spread or below 5 % is same"},
 };
 
+constexpr Column kProgressColumns[] = {
+    {"pid", Type::kInt, "the session that asked for advice"},
+    {"phase", Type::kText,
+     "analysing, collecting (prices as they are), searching, pricing (the chosen set, planned "
+     "again), explaining (explain_rejections), done"},
+    {"statements_done", Type::kBigint, "statements that this phase has dealt with"},
+    {"statements_total", Type::kBigint, "statements of the workload, equal texts once"},
+    {"planner_calls", Type::kBigint, "questions to the planner so far"},
+    {"cache_hits", Type::kBigint, "questions answered from plans made before"},
+    {"best_saving_ratio", Type::kFloat8,
+     "(baseline - cost) / baseline of the best set so far, by prices not yet planned again"},
+    {"elapsed_ms", Type::kFloat8, "since the call began"},
+};
+
 constexpr TableFunction kCalls[] = {
     {.name = "advise_indexes",
      .topic = "advisor",
@@ -199,6 +213,16 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = kVerifyParameters,
      .columns = kVerifyColumns},
+    {.name = "advise_progress",
+     .topic = "advisor",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kPostgres,
+     .effect = Effect::kReads,
+     .doc = "calls for index advice under way in this server, and how far they are; own ones, with "
+            "pg_read_all_stats all; only where upkeep is preloaded",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kProgressColumns},
 };
 
 }  // namespace

@@ -46,10 +46,11 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
     const bool is_minimal = collection.port().IsPriceMinimal() && !is_move_by_move;
     Improver improver(collection.port(), collection.workload(), collection.cache(),
                       collection.facts(), limits.deadline_ms);
+    collection.Begin(Phase::kSearching);
     if (is_minimal) {
         improver.Collect();
-        collection.Report("collected", 0);
     }
+    collection.cache().planner().NoteDone(collection.workload().items.size());
     std::vector<IndexSet> sets;
     for (const std::optional<int64_t>& budget : budgets) {
         limits.budget_bytes = budget;
@@ -66,6 +67,7 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
     choice.is_complete = choice.is_complete && improver.is_complete();
     limits.deadline_ms = options.time_limit_ms;
     limits.is_total_only = is_total_only;
+    collection.Begin(Phase::kPricing);
     for (const IndexSet& set : sets) {
         std::vector<PricedIndex> rows =
             PriceRows(collection.port(), collection.workload(), collection.cache(),
@@ -76,8 +78,10 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
         }
         choice.rows.push_back(std::move(rows));
     }
-    collection.Report(
-        "done", choice.rows.empty() ? 0 : 1 - CostOf(choice.rows.back(), baseline) / baseline);
+    for (const std::vector<PricedIndex>& rows : choice.rows) {
+        collection.cache().planner().NoteCost(CostOf(rows, baseline));
+    }
+    collection.Begin(Phase::kDone);
     return choice;
 }
 

@@ -96,14 +96,9 @@ Collection::Collection(WhatIf& port, const AdviseOptions& options)
     cache_.emplace(planner_, workload_, ids_, ConcernedByItem(workload_, facts_));
 }
 
-void Collection::Report(std::string_view phase, double best_saving_ratio) const {
-    const auto total = static_cast<int64_t>(workload_.items.size());
-    port_.Report({.phase = phase,
-                  .statements_done = total,
-                  .statements_total = total,
-                  .planner_calls = planner_calls(),
-                  .cache_hits = cache_hits(),
-                  .best_saving_ratio = best_saving_ratio});
+void Collection::Begin(Phase phase) {
+    planner_.NoteHits(cache_hits());
+    planner_.Begin(phase, workload_.items.size());
 }
 
 }  // namespace upkeep::advisor

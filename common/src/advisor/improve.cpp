@@ -64,6 +64,7 @@ void Improver::Collect() {
     const IndexSet none(facts_.sizes.size());
     IndexSet useful = none;
     for (size_t item = 0; item < workload_.items.size(); ++item) {
+        cache_.planner().NoteDone(item);
         IndexSet node = cache_.concerned(item);
         for (int layer = 0; layer < kMaxLayers && !IsLate(); ++layer) {
             const CachedPrice& price = cache_.PriceExactly(item, node);
@@ -367,6 +368,7 @@ IndexSet Improver::Choose(std::optional<int64_t> budget_bytes, double min_saving
     auto consider = [&](State state) {
         if (state.bytes <= budget_ && (!best || state.cost < best->cost * (1 - kNoGain))) {
             best = std::move(state);
+            cache_.planner().NoteCost(best->cost);
         }
     };
     for (int round = 0; round < kMaxRounds; ++round) {

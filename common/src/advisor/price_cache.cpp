@@ -29,6 +29,7 @@ CachedPrice PriceCache::Plan(size_t item, const IndexSet& set) {
         ids.push_back(ids_[candidate]);
     }
     std::sort(ids.begin(), ids.end());
+    planner_.NoteHits(hits_);
     const upkeep::advisor::Price price = planner_.Plan(workload_, workload_.items[item], ids);
     CachedPrice cached{price.cost, {}};
     for (const IndexId id : price.used) {

@@ -62,6 +62,8 @@ class PriceCache {
     const IndexSet& concerned(size_t item) const { return trees_[item].concerned; }
     size_t candidate_count() const { return ids_.size(); }
     int64_t hits() const { return hits_; }
+    /// For whoever searches: it is told how far that is.
+    Planner& planner() { return planner_; }
 
   private:
     struct Tree {

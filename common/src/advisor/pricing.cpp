@@ -22,6 +22,7 @@ class Pricer {
     void ReplanAll(const IndexSet& chosen) {
         final_.clear();
         for (size_t item = 0; item < workload_.items.size(); ++item) {
+            cache_.planner().NoteDone(item);
             Replan(item, chosen);
         }
     }

@@ -73,6 +73,7 @@ class Rejections {
     void AddAll() {
         if (!collection_.IsEmpty()) {
             Choose();
+            collection_.Begin(Phase::kExplaining);
             for (size_t c = 0; c < collection_.ids().size(); ++c) {
                 if (!chosen_.Has(c)) {
                     AddCandidate(c);
@@ -90,6 +91,8 @@ class Rejections {
         for (Rejection& row : rows_) {
             if (row.candidate && !IsLate()) {
                 row.cost_after = Alone(*row.candidate, /*is_exact=*/true).cost;
+            } else if (row.candidate) {
+                row.because += "; time_limit was over: its cost_after is an upper bound";
             }
             const auto number = [](const std::optional<double>& value) {
                 return value ? Value(*value) : Value();

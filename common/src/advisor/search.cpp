@@ -261,6 +261,7 @@ IndexSet Search::Run() {
     Grow(&best, /*is_per_byte=*/true);
     ForgetDeltas(&best);
     Shrink(&best);
+    cache_.planner().NoteCost(best.cost);
     for (const bool is_per_byte : {true, false}) {
         if (IsLate()) {
             break;
@@ -274,6 +275,7 @@ IndexSet Search::Run() {
             best = std::move(state);
         }
     }
+    cache_.planner().NoteCost(best.cost);
     Simplify(&best);
     return best.chosen;
 }

@@ -167,9 +167,26 @@ Result<void> CheckText(std::string_view text, const std::string& what, const Dia
     return {};
 }
 
+void Planner::Begin(Phase phase, size_t statements) {
+    progress_.phase = phase;
+    progress_.statements_total = static_cast<int64_t>(statements);
+    progress_.statements_done = phase == Phase::kDone ? progress_.statements_total : 0;
+    progress_.planner_calls = calls_;
+    port_.Report(progress_);
+}
+
+void Planner::NoteCost(double cost) {
+    if (baseline_cost_ > 0) {
+        progress_.best_saving_ratio =
+            std::max(progress_.best_saving_ratio, 1 - cost / baseline_cost_);
+    }
+}
+
 Price Planner::Plan(const Workload& workload, const WorkloadItem& item,
                     std::span<const IndexId> indexes) {
     CheckStop(port_);
+    progress_.planner_calls = calls_;
+    port_.Report(progress_);
     ++calls_;
     Result<Price> price = port_.PriceWith(item.statement.id, indexes);
     if (!price.ok()) {
@@ -197,6 +214,9 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
             continue;
         }
         CheckStop(port);
+        port.Report({.phase = Phase::kAnalysing,
+                     .statements_done = static_cast<int64_t>(i),
+                     .statements_total = static_cast<int64_t>(options.workload.size())});
         bool is_sampled = false;
         Result<Statement> statement = AnalyseGiven(port, given, &is_sampled);
         if (!statement.ok()) {
@@ -221,7 +241,9 @@ double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
     const size_t count = workload.items.size();
     std::optional<Error> first_error;
     std::vector<WorkloadItem> usable;
+    planner.Begin(Phase::kCollecting, count);
     for (WorkloadItem& item : workload.items) {
+        planner.NoteDone(static_cast<size_t>(&item - workload.items.data()));
         try {
             PriceItem(port, planner, workload, options, &item);
         } catch (const Error& error) {
@@ -242,6 +264,7 @@ double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
         throw Error(Code::kInvalidArgument, "weights are too large to be added up",
                     "divide all weights by the same number");
     }
+    planner.NoteBaseline(total);
     return total;
 }
 

@@ -30,10 +30,20 @@ struct Workload {
     bool is_numbered = false;         // errors name the statement's number
 };
 
-/// Counts planner calls and asks for a stop before each.
+/// Counts planner calls, asks for a stop before each, and tells the port how far the call is.
 class Planner {
   public:
     explicit Planner(WhatIf& port) : port_(port) {}
+
+    void Begin(Phase phase, size_t statements);
+    /// What the next report will say.
+    void NoteDone(size_t statements) {
+        progress_.statements_done = static_cast<int64_t>(statements);
+    }
+    void NoteHits(int64_t hits) { progress_.cache_hits = hits; }
+    void NoteBaseline(double cost) { baseline_cost_ = cost; }
+    /// Weighted cost of the workload with a set that could be the answer.
+    void NoteCost(double cost);
 
     /// Price of one execution with exactly `indexes` (ascending). Throws Error.
     Price Plan(const Workload& workload, const WorkloadItem& item,
@@ -43,6 +53,8 @@ class Planner {
   private:
     WhatIf& port_;
     int64_t calls_ = 0;
+    double baseline_cost_ = 0;
+    Progress progress_;
 };
 
 /// Throws kInterrupted when the caller cancelled.

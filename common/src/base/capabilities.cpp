@@ -32,6 +32,10 @@ void Capabilities(const HostFacts& facts, RowSink& rows) {
     };
     add("index_advice", true, "given statements are priced by this database's own planner", "");
     add("what_if", true, "plans with assumed indexes; nothing is created", "");
+    if (!facts.progress_reason.empty()) {
+        add("advice_progress", facts.can_show_progress, facts.progress_reason,
+            facts.can_show_progress ? "" : facts.preload_advice);
+    }
     add("statement_capture", facts.can_capture, facts.capture_reason, facts.capture_advice);
     add("saved_statistics", facts.is_saved, facts.saved_reason, facts.saved_advice);
     add("captured_workload", facts.has_statement_source, facts.statement_source,

@@ -64,3 +64,14 @@ CREATE FUNCTION upkeep.verify_indexes(
     AS 'MODULE_PATHNAME', 'upkeep_verify_indexes';
 COMMENT ON FUNCTION upkeep.verify_indexes(text[], text[], integer, interval, bigint, boolean)
     IS 'builds indexes, runs statements with and without them, and takes everything back';
+
+CREATE FUNCTION upkeep.advise_progress()
+    RETURNS TABLE (pid integer, phase text, statements_done bigint, statements_total bigint,
+        planner_calls bigint, cache_hits bigint, best_saving_ratio double precision,
+        elapsed_ms double precision)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'upkeep_advise_progress';
+COMMENT ON FUNCTION upkeep.advise_progress() IS 'calls for index advice under way, and how far they are';
+CREATE VIEW upkeep.advise_progress AS SELECT * FROM upkeep.advise_progress();
+COMMENT ON VIEW upkeep.advise_progress IS 'calls for index advice under way, and how far they are';
+

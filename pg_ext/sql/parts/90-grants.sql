@@ -4,13 +4,14 @@
 GRANT USAGE ON SCHEMA upkeep TO PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA upkeep FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA upkeep FROM PUBLIC;
-GRANT SELECT ON upkeep.capabilities TO PUBLIC;
+GRANT SELECT ON upkeep.capabilities, upkeep.advise_progress TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     upkeep.version(),
     upkeep.capabilities(),
     upkeep.advise_indexes(text[], double precision[], bigint, integer, interval, double precision, text[]),
     upkeep.advise_budget_curve(text[], double precision[], bigint[], integer, interval, text[]),
     upkeep.explain_rejections(text[], double precision[], bigint, integer, interval, double precision, text[]),
+    upkeep.advise_progress(),
     upkeep.what_if(text, text[]),
     upkeep.explain_statement(text, boolean),
     upkeep.verify_indexes(text[], text[], integer, interval, bigint, boolean),

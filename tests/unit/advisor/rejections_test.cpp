@@ -70,6 +70,15 @@ TEST_F(RejectionsTest, SavesTooLittle) {
     EXPECT_NE(because.find("less than min_saving_ratio (1 %)"), std::string::npos) << because;
 }
 
+TEST_F(RejectionsTest, UpperBoundsAfterTheTimeLimitSayThatTheyAre) {
+    const std::map<std::string, Value> asked = {{"workload", TextArray{"read a", "read b"}},
+                                                {"weights", Float8Array{1e6, 1}}};
+    EXPECT_EQ(Because(asked, "b").find("upper bound"), std::string::npos);
+    port_.ms_per_call = 60'000;
+    EXPECT_NE(Because(asked, "b").find("time_limit was over: its cost_after is an upper bound"),
+              std::string::npos);
+}
+
 TEST_F(RejectionsTest, NoOperatorClass) {
     AddRead("read box", t_, 2);
     const std::string because = Because({{"workload", TextArray{"read a", "read box"}}}, "box");

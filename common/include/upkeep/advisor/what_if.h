@@ -191,10 +191,38 @@ struct Dialect {
     int max_name_bytes = 63;
 };
 
+/// What a call of the advisor does at the moment.
+enum class Phase : uint8_t {
+    kAnalysing,   // reading the statements
+    kCollecting,  // pricing them as they are
+    kSearching,   // choosing among candidates
+    kPricing,     // planning the chosen set again
+    kExplaining,  // explain_rejections: pricing what was not chosen
+    kDone,
+};
+
+constexpr std::string_view PhaseName(Phase phase) {
+    switch (phase) {
+        case Phase::kAnalysing:
+            return "analysing";
+        case Phase::kCollecting:
+            return "collecting";
+        case Phase::kSearching:
+            return "searching";
+        case Phase::kPricing:
+            return "pricing";
+        case Phase::kExplaining:
+            return "explaining";
+        case Phase::kDone:
+            break;
+    }
+    return "done";
+}
+
 /// How far a call of the advisor is.
 struct Progress {
-    std::string_view phase;  // collecting, searching, pricing, done
-    int64_t statements_done = 0;
+    Phase phase = Phase::kAnalysing;
+    int64_t statements_done = 0;  // in this phase
     int64_t statements_total = 0;
     int64_t planner_calls = 0;
     int64_t cache_hits = 0;
@@ -266,7 +294,8 @@ class WhatIf {
     virtual int64_t ElapsedMs() const = 0;
     /// True when the caller cancelled. Asked before every planner call; PostgreSQL raises instead.
     virtual bool ShouldStop() = 0;
-    /// Told now and then; for whoever watches. Nothing depends on it.
+    /// Told before each planner call and at each change of phase, so it has to be cheap; for
+    /// whoever watches. Nothing depends on it.
     virtual void Report(const Progress& progress) { static_cast<void>(progress); }
 };
 

@@ -25,6 +25,8 @@ struct HostFacts {
     std::string statement_source_advice;
     bool can_reap = true;       // false on a standby
     bool is_read_only = false;  // a standby, a read-only file
+    bool can_show_progress = false;
+    std::string progress_reason = {};  // empty: this host has no such call
 };
 
 /// One row per feature: feature, available, tier, reason, how_to_enable.
