@@ -16,6 +16,7 @@
 #include "index_inventory.h"
 #include "index_sample.h"
 #include "other_sizes.h"
+#include "plan_risk.h"
 #include "query_walk.h"
 #include "relation_facts.h"
 #include "upkeep/advisor/index_text.h"
@@ -123,6 +124,7 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<IndexSpec, IndexId>> declared_;
     WritePricer writes_;
+    PlanRisk risk_;
 };
 
 // BRIN asks for large tables that grow in the order of the column.
@@ -503,6 +505,8 @@ Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId
         plans.push_back(plan);
         if (plan->planTree != nullptr) {
             price.cost += plan->planTree->total_cost;
+            const ActAs acting(plain->run_as);
+            price.risk += risk_.Of(plan, chosen.data(), static_cast<int>(chosen.size()));
         }
         const List* used = CallHost([=] { return IndexesOfPlan(plan); });
         for (int k = 0; k < list_length(used); ++k) {
