@@ -33,7 +33,8 @@ bool IsForeignFunction(Oid function, void*) {
     return function >= FirstNormalObjectId;
 }
 
-/// Does it call what the application brought along? Immutable or not, advice runs none of that.
+}  // namespace
+
 bool CallsOthers(Node* node, void* context) {
     if (node == nullptr) {
         return false;
@@ -41,6 +42,8 @@ bool CallsOthers(Node* node, void* context) {
     return check_functions_in_node(node, IsForeignFunction, nullptr) ||
            WalkExpression(node, CallsOthers, context);
 }
+
+namespace {
 
 double RowsOfTable(Oid relid, double* pages) {
     Relation relation = relation_open(relid, AccessShareLock);
@@ -58,8 +61,6 @@ double RowsOfTable(Oid relid, double* pages) {
     return rows;
 }
 
-/// `FROM table TABLESAMPLE …`: about `wanted` rows, whole pages, the same ones for a table that
-/// has not changed.
 const char* FromSample(Oid relid, double rows, double wanted) {
     const double percent = rows <= wanted ? 100 : 100 * wanted / rows;
     return psprintf("FROM %s AS sampled TABLESAMPLE SYSTEM (%.6f) REPEATABLE (1)",
@@ -287,6 +288,13 @@ void SampleEntries(HypotheticalIndex* index, double rows) {
 }
 
 }  // namespace
+
+const char* SampleOf(Oid relid, double wanted, double* part) {
+    double pages = 0;
+    const double rows = RowsOfTable(relid, &pages);
+    *part = rows <= wanted ? 1 : wanted / rows;
+    return FromSample(relid, rows, wanted);
+}
 
 bool NeedsSample(const HypotheticalIndex& index) {
     return index.access_method == GIN_AM_OID ||

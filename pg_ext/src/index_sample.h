@@ -10,6 +10,13 @@
 
 namespace upkeep::pg {
 
+/// Does it call what the application brought along? Immutable or not, advice runs none of that.
+bool CallsOthers(Node* node, void* context);
+
+/// `FROM table AS sampled TABLESAMPLE …`: about `wanted` rows, whole pages, the same ones for a
+/// table that has not changed; *part: the share of all rows.
+const char* SampleOf(Oid relid, double wanted, double* part);
+
 /// Is there anything that only a sample can tell?
 bool NeedsSample(const HypotheticalIndex& index);
 

@@ -234,6 +234,8 @@ Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId
         plans.push_back(plan);
         if (plan->planTree != nullptr) {
             price.cost += plan->planTree->total_cost;
+            const ActAs acting(plain->run_as);
+            price.risk += risk_.Of(plan, chosen.data(), static_cast<int>(chosen.size()));
         }
         const List* used = CallHost([=] { return IndexesOfPlan(plan); });
         for (int k = 0; k < list_length(used); ++k) {

@@ -16,6 +16,7 @@
 #include "guard.h"
 #include "hypothetical.h"
 #include "index_inventory.h"
+#include "plan_risk.h"
 #include "progress.h"
 #include "relation_facts.h"
 #include "what_if.h"
@@ -115,6 +116,7 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<advisor::IndexSpec, advisor::IndexId>> declared_;
     WritePricer writes_;
+    PlanRisk risk_;
     ProgressRow progress_;
     std::optional<advisor::Phase> phase_;  // told last
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "improve.h"
+#include "narrow.h"
 #include "search.h"
 
 namespace upkeep::advisor {
@@ -63,6 +64,10 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
         }
         sets.push_back(is_minimal ? improver.Choose(budget, limits.min_saving, starts)
                                   : starts.back());
+        if (!budget && collection.port().IsPriceMinimal()) {
+            sets.back() = Narrow(collection.port(), collection.workload(), collection.cache(),
+                                 collection.facts(), limits, sets.back());
+        }
     }
     choice.is_complete = choice.is_complete && improver.is_complete();
     limits.deadline_ms = options.time_limit_ms;

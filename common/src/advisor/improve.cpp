@@ -93,7 +93,7 @@ void Improver::Collect() {
 /// Plans each statement with two of its best candidates, of different relations.
 void Improver::CollectPairs() {
     for (size_t item = 0; item < workload_.items.size(); ++item) {
-        const double baseline = workload_.items[item].baseline_cost;
+        const double baseline = workload_.items[item].FearedBaseline();
         std::vector<std::pair<double, size_t>> best;
         for (const Atom& atom : cache_.atoms(item)) {
             if (atom.price->used.size() == 1 && atom.price->cost < baseline) {
@@ -162,7 +162,7 @@ void Improver::ListMoves() {
     moves_.clear();
     for (size_t item = 0; item < workload_.items.size(); ++item) {
         for (const Atom& atom : cache_.atoms(item)) {
-            if (!atom.used.IsEmpty() && atom.price->cost < workload_.items[item].baseline_cost &&
+            if (!atom.used.IsEmpty() && atom.price->cost < workload_.items[item].FearedBaseline() &&
                 Bytes(atom.used) <= budget_ && known.insert(atom.used).second) {
                 moves_.push_back(atom.used);
             }

@@ -19,7 +19,8 @@ PriceCache::PriceCache(Planner& planner, const Workload& workload, std::vector<I
     for (size_t item = 0; item < concerned.size(); ++item) {
         trees_.push_back({std::move(concerned[item]), {}, {}, {}});
         Learn(trees_.back(), IndexSet(ids_.size()),
-              CachedPrice{workload_.items[item].baseline_cost, {}});
+              CachedPrice{
+                  workload_.items[item].FearedBaseline(), {}, workload_.items[item].baseline_cost});
     }
 }
 
@@ -31,7 +32,7 @@ CachedPrice PriceCache::Plan(size_t item, const IndexSet& set) {
     std::sort(ids.begin(), ids.end());
     planner_.NoteHits(hits_);
     const upkeep::advisor::Price price = planner_.Plan(workload_, workload_.items[item], ids);
-    CachedPrice cached{price.cost, {}};
+    CachedPrice cached{price.cost + price.risk, {}, price.cost};
     for (const IndexId id : price.used) {
         // Only what was offered counts, or the walk down the tree might not end.
         const auto known = candidate_of_.find(id);
@@ -69,14 +70,14 @@ const CachedPrice& PriceCache::Learn(Tree& tree, const IndexSet& key, CachedPric
     const auto same = std::find_if(tree.atoms.begin(), tree.atoms.end(),
                                    [&](const Atom& atom) { return atom.used == used; });
     if (same != tree.atoms.end()) {
-        if (same->price->cost <= kept.cost) {
+        if (same->price->planned <= kept.planned) {
             return kept;
         }
         tree.atoms.erase(same);
     }
     const auto before = [](const Atom& a, const Atom& b) {
-        return a.price->cost != b.price->cost ? a.price->cost < b.price->cost
-                                              : a.price->used < b.price->used;
+        return a.price->planned != b.price->planned ? a.price->planned < b.price->planned
+                                                    : a.price->used < b.price->used;
     };
     Atom atom{std::move(used), &kept};
     tree.atoms.insert(std::upper_bound(tree.atoms.begin(), tree.atoms.end(), atom, before), atom);

@@ -24,13 +24,15 @@
 namespace upkeep::advisor {
 
 struct CachedPrice {
-    double cost = 0;           // of one execution, unweighted
+    double cost = 0;           // of one execution, unweighted, Price::risk included: for choices
     std::vector<size_t> used;  // candidate numbers, ascending
+    double planned = 0;        // the planner's own price: what it minimises, and what is shown
 
     bool Uses(size_t candidate) const;
 };
 
-/// Something that some plan of a statement was made of: with at least these it costs no more.
+/// Something that some plan of a statement was made of: with at least these the planner's own price
+/// is no higher.
 struct Atom {
     IndexSet used;
     const CachedPrice* price = nullptr;
@@ -57,7 +59,8 @@ class PriceCache {
     /// The same, always planned now.
     const CachedPrice& Replan(size_t item, const IndexSet& set);
 
-    /// What the plans of the item so far were made of, the cheapest first, each set once.
+    /// What the plans of the item so far were made of, each set once, in the order in which the
+    /// planner prefers them: by its own price, whatever the risk.
     const std::vector<Atom>& atoms(size_t item) const { return trees_[item].atoms; }
     const IndexSet& concerned(size_t item) const { return trees_[item].concerned; }
     size_t candidate_count() const { return ids_.size(); }

@@ -12,6 +12,12 @@ namespace {
 // A price that differs by less is the same price (sums of doubles in another order).
 constexpr double kSamePrice = 1e-9;
 
+/// The planner's own price, and the same with Price::risk.
+struct Cost {
+    double planned = 0;
+    double feared = 0;
+};
+
 class Pricer {
   public:
     Pricer(WhatIf& port, const Workload& workload, PriceCache& cache, const CandidateFacts& facts,
@@ -54,24 +60,28 @@ class Pricer {
     }
 
     /// Weighted cost of the workload without any.
-    double BaselineCost() const {
-        double cost = 0;
+    Cost BaselineCost() const {
+        Cost cost;
         for (const WorkloadItem& item : workload_.items) {
-            cost += item.weight * item.baseline_cost;
+            cost.planned += item.weight * item.baseline_cost;
+            cost.feared += item.weight * item.FearedBaseline();
         }
         return cost;
     }
 
-    /// Weighted cost of the workload with the set that was planned last.
-    double FinalCost(const IndexSet& chosen) const {
-        double cost = 0;
+    /// Is the workload with the set that was planned last no cheaper, by either price?
+    bool DoesHarm(const IndexSet& chosen) const {
+        Cost cost;
         for (const auto& [item, price] : final_) {
-            cost += workload_.items[item].weight * price->cost;
+            cost.planned += workload_.items[item].weight * price->planned;
+            cost.feared += workload_.items[item].weight * price->cost;
         }
         for (const size_t c : chosen.Members()) {
-            cost += facts_.write_costs[c];
+            cost.planned += facts_.write_costs[c];
+            cost.feared += facts_.write_costs[c];
         }
-        return cost;
+        const Cost baseline = BaselineCost();
+        return cost.planned >= baseline.planned || cost.feared >= baseline.feared;
     }
 
     /// Largest saving first, each on top of those before.
@@ -99,21 +109,23 @@ class Pricer {
     std::vector<PricedIndex> Rows(const std::vector<size_t>& order) {
         std::vector<PricedIndex> rows;
         IndexSet prefix(cache_.candidate_count());
-        std::vector<double> costs;
+        std::vector<Cost> costs;
         for (const WorkloadItem& item : workload_.items) {
-            costs.push_back(item.baseline_cost);
+            costs.push_back({item.baseline_cost, item.FearedBaseline()});
         }
-        double total = BaselineCost();
+        double total = BaselineCost().planned;
         for (size_t k = 0; k < order.size(); ++k) {
             prefix.Add(order[k]);
             const bool is_last = k + 1 == order.size();
-            PricedIndex row{order[k], total, total, {}, {}, false};
-            AddChanges(prefix, is_last, &costs, &row);
+            PricedIndex row{order[k], total, total, {}, {}};
+            const double feared_saving = AddChanges(prefix, is_last, &costs, &row);
             for (const ItemChange& change : row.changes) {
                 row.cost_after += change.after - change.before;
             }
             total = row.cost_after;
             AddServed(&row);
+            row.needs_others = feared_saving < limits_.min_saving;
+            AddRisk(&row);
             rows.push_back(std::move(row));
         }
         return rows;
@@ -131,20 +143,25 @@ class Pricer {
     }
 
     /// What the workload would lose without it; statements whose plan does not use it lose nothing.
+    /// Below nothing if it does harm by the planner's own prices, whatever the risk.
     double Loss(const IndexSet& chosen, size_t candidate) {
         IndexSet without = chosen;
         without.Remove(candidate);
         double loss = -facts_.write_costs[candidate];
+        double planned_loss = loss;
         for (const size_t item : facts_.items[candidate]) {
             const CachedPrice& now = *final_.at(item);
             if (!now.Uses(candidate)) {
                 continue;
             }
-            const double more = cache_.PriceExactly(item, without).cost - now.cost;
+            const CachedPrice& then = cache_.PriceExactly(item, without);
+            const double more = then.cost - now.cost;
             loss += workload_.items[item].weight * more;
+            planned_loss += workload_.items[item].weight * (then.planned - now.planned);
             losses_[{candidate, item}] = workload_.items[item].weight * more;
         }
-        return loss;
+        planned_losses_[candidate] = planned_loss;
+        return planned_loss < 0 ? std::min(loss, planned_loss) : loss;
     }
 
     double TotalLoss(size_t candidate) const {
@@ -168,23 +185,27 @@ class Pricer {
         return gain;
     }
 
-    void AddChanges(const IndexSet& prefix, bool is_last, std::vector<double>* costs,
-                    PricedIndex* row) {
+    /// Fills the row's changes; returns what it saves with the risk counted in.
+    double AddChanges(const IndexSet& prefix, bool is_last, std::vector<Cost>* costs,
+                      PricedIndex* row) {
         const size_t candidate = row->candidate;
+        double feared_saving = -facts_.write_costs[candidate];
         std::map<size_t, ItemChange> changes;
         auto change_of = [&](size_t item) -> ItemChange& {
-            const double now = workload_.items[item].weight * (*costs)[item];
+            const double now = workload_.items[item].weight * (*costs)[item].planned;
             return changes.try_emplace(item, ItemChange{item, now, now}).first->second;
         };
         auto price = [&](size_t item) {
-            const double after = is_last ? final_.at(item)->cost
-                                 : IsLate() || limits_.is_total_only
-                                     ? cache_.KnownPrice(item, prefix).cost
-                                     : cache_.PriceExactly(item, prefix).cost;
-            if (after != (*costs)[item]) {
-                change_of(item).after = workload_.items[item].weight * after;
-                (*costs)[item] = after;
+            const CachedPrice& now = is_last ? *final_.at(item)
+                                     : IsLate() || limits_.is_total_only
+                                         ? cache_.KnownPrice(item, prefix)
+                                         : cache_.PriceExactly(item, prefix);
+            Cost& cost = (*costs)[item];
+            feared_saving += workload_.items[item].weight * (cost.feared - now.cost);
+            if (now.planned != cost.planned) {
+                change_of(item).after = workload_.items[item].weight * now.planned;
             }
+            cost = {now.planned, now.cost};
         };
         if (is_last) {
             // Every statement ends at its freshly planned price, whatever the steps said.
@@ -202,6 +223,20 @@ class Pricer {
         for (const auto& [item, change] : changes) {
             row->changes.push_back(change);
         }
+        return feared_saving;
+    }
+
+    void AddRisk(PricedIndex* row) const {
+        const auto planned = planned_losses_.find(row->candidate);
+        row->is_for_risk =
+            planned != planned_losses_.end() && planned->second < limits_.min_saving &&
+            TotalLoss(row->candidate) - facts_.write_costs[row->candidate] >= limits_.min_saving;
+        for (const size_t item : facts_.items[row->candidate]) {
+            const CachedPrice& price = *final_.at(item);
+            if (price.Uses(row->candidate) && price.cost > price.planned) {
+                row->risky.push_back(item);
+            }
+        }
     }
 
     void AddServed(PricedIndex* row) {
@@ -212,7 +247,6 @@ class Pricer {
                 savings[change.item] = saved;
             }
         }
-        double marginal = row->cost_before - row->cost_after;
         for (const size_t item : facts_.items[row->candidate]) {
             const auto loss = losses_.find({row->candidate, item});
             if (loss != losses_.end() &&
@@ -221,7 +255,6 @@ class Pricer {
                 saved = std::max(saved, loss->second);
             }
         }
-        row->needs_others = marginal < limits_.min_saving;
         std::vector<std::pair<double, size_t>> sorted;
         sorted.reserve(savings.size());
         for (const auto& [item, saved] : savings) {
@@ -240,6 +273,7 @@ class Pricer {
     const SearchLimits& limits_;
     std::map<size_t, const CachedPrice*> final_;          // by item, with the whole set
     std::map<std::pair<size_t, size_t>, double> losses_;  // (candidate, item), weighted
+    std::map<size_t, double> planned_losses_;             // by candidate, writes counted
 };
 
 }  // namespace
@@ -253,7 +287,7 @@ std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, Price
     Pricer pricer(port, workload, cache, facts, limits);
     pricer.ReplanAll(chosen);
     pricer.DropWeak(&chosen);
-    if (pricer.FinalCost(chosen) >= pricer.BaselineCost()) {
+    if (pricer.DoesHarm(chosen)) {
         return {};  // a host whose plans get worse with more indexes; first of all, do no harm
     }
     return pricer.Rows(pricer.Order(chosen));

@@ -23,11 +23,16 @@ struct PricedIndex {
     std::vector<ItemChange> changes;  // at this rank
     std::vector<size_t> served;       // statements whose price it lowers, most saved first
     bool needs_others = false;        // saves its worth only with a later row
+    bool is_for_risk = false;         // by the planner's own prices it saves too little: it is
+                                      // here because of Price::risk
+    std::vector<size_t> risky = {};   // statements whose plan with the whole set walks along it
+                                      // and hopes to meet a LIMIT early
 };
 
 /// Prices `chosen` by plans made with exactly the sets in question (after the deadline: the final
 /// set only, the steps to it by the price-reuse rule). Rows whose loss would be less than
-/// limits.min_saving are dropped and the rest priced again. Throws Error.
+/// limits.min_saving are dropped and the rest priced again. Choices count Price::risk in, rows show
+/// the planner's own prices; a set must be no worse than nothing by either. Throws Error.
 std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, PriceCache& cache,
                                    const CandidateFacts& facts, const SearchLimits& limits,
                                    IndexSet chosen);

@@ -109,6 +109,27 @@ std::string UnknownColumns(const WhatIf& port, const IndexSpec& spec) {
     return names;
 }
 
+std::vector<std::string> RiskWarnings(const Workload& workload, const PricedIndex& row) {
+    std::vector<std::string> warnings;
+    if (row.is_for_risk) {
+        warnings.emplace_back(
+            "by the planner's prices alone it saves too little: without it a walk along another "
+            "index is hoped to meet its LIMIT early, and may not");
+    }
+    if (!row.risky.empty()) {
+        std::string names;
+        for (size_t i = 0; i < std::min(row.risky.size(), kMaxClauses); ++i) {
+            names +=
+                (names.empty() ? "" : ", ") + StatementName(workload, workload.items[row.risky[i]]);
+        }
+        warnings.push_back("the price of " + names +
+                           (row.risky.size() > kMaxClauses ? " and others" : "") +
+                           " hopes to meet a LIMIT early in a walk along it: slower where the "
+                           "matching rows are at its end");
+    }
+    return warnings;
+}
+
 }  // namespace
 
 std::string ReasonText(const WhatIf& port, const Workload& workload, const IndexSpec& spec,
@@ -159,6 +180,9 @@ std::vector<std::string> RowWarnings(const WhatIf& port, const Workload& workloa
     std::vector<std::string> warnings;
     if (row.needs_others) {
         warnings.emplace_back("saves its worth only together with the rows after it");
+    }
+    for (std::string& line : RiskWarnings(workload, row)) {
+        warnings.push_back(std::move(line));
     }
     if (relation.rows < kSmallTableRows) {
         warnings.push_back("table is small (about " +

@@ -107,8 +107,9 @@ class Rejections {
 
   private:
     struct Worth {
-        double cost = 0;         // of the workload, writes included
-        double read_saving = 0;  // writes not counted
+        double cost = 0;           // of the workload, writes included
+        double read_saving = 0;    // writes not counted
+        double feared_saving = 0;  // as cost, but with Price::risk
         bool is_used = false;
         std::optional<size_t> slower;  // number of a statement that gets slower
     };
@@ -147,12 +148,14 @@ class Rejections {
             const WorkloadItem& item = collection_.workload().items[i];
             const CachedPrice& price = PriceOf(i, set, is_exact);
             worth.is_used = worth.is_used || price.Uses(candidate);
-            worth.read_saving += item.weight * (item.baseline_cost - price.cost);
-            if (price.cost > kSlower * item.baseline_cost && !worth.slower) {
+            worth.read_saving += item.weight * (item.baseline_cost - price.planned);
+            worth.feared_saving += item.weight * (item.FearedBaseline() - price.cost);
+            if (price.cost > kSlower * item.FearedBaseline() && !worth.slower) {
                 worth.slower = item.number;
             }
         }
         worth.cost = baseline() - worth.read_saving + collection_.facts().write_costs[candidate];
+        worth.feared_saving -= collection_.facts().write_costs[candidate];
         return worth;
     }
 
@@ -199,6 +202,11 @@ class Rejections {
         }
         if (worth.slower && saving < MinSaving()) {
             return "it makes statement " + std::to_string(*worth.slower) + " slower";
+        }
+        if (worth.slower && worth.feared_saving < MinSaving()) {
+            return "with it the planner hopes to meet the LIMIT of statement " +
+                   std::to_string(*worth.slower) +
+                   " early in a walk along it, and may have to go to its end";
         }
         if (worth.read_saving > 0 && saving <= 0) {
             return "its write cost exceeds its saving: writes cost " +

@@ -230,7 +230,7 @@ void Search::EstimateLosses(const IndexSet& members, State* state) const {
             const CachedPrice& price = *state->prices[item];
             if (price.Uses(c)) {
                 state->deltas[c] += workload_.items[item].weight *
-                                    (workload_.items[item].baseline_cost - price.cost) /
+                                    (workload_.items[item].FearedBaseline() - price.cost) /
                                     static_cast<double>(price.used.size());
             }
         }

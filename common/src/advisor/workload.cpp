@@ -107,11 +107,16 @@ WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t 
     return item;
 }
 
+void SetBaseline(const Price& price, WorkloadItem* item) {
+    item->baseline_cost = price.cost;
+    item->baseline_risk = price.risk;
+}
+
 /// Prices the item; a sample that does not plan gives way to its text. Throws Error.
 void PriceItem(WhatIf& port, Planner& planner, const Workload& workload,
                const AdviseOptions& options, WorkloadItem* item) {
     try {
-        item->baseline_cost = planner.Plan(workload, *item, {}).cost;
+        SetBaseline(planner.Plan(workload, *item, {}), item);
         return;
     } catch (const Error& error) {
         if (!item->is_sampled || error.code() == Code::kInterrupted) {
@@ -124,7 +129,7 @@ void PriceItem(WhatIf& port, Planner& planner, const Workload& workload,
     }
     item->statement = statement.value();
     item->is_sampled = false;
-    item->baseline_cost = planner.Plan(workload, *item, {}).cost;
+    SetBaseline(planner.Plan(workload, *item, {}), item);
 }
 
 }  // namespace
@@ -192,7 +197,8 @@ Price Planner::Plan(const Workload& workload, const WorkloadItem& item,
     if (!price.ok()) {
         throw StatementError(workload.is_numbered, item.number, price.error());
     }
-    if (!std::isfinite(price.value().cost) || price.value().cost < 0) {
+    if (!std::isfinite(price.value().cost) || price.value().cost < 0 ||
+        !std::isfinite(price.value().risk) || price.value().risk < 0) {
         throw StatementError(
             workload.is_numbered, item.number,
             Error(Code::kInternal, "the host gave a cost that is no number", "report this"));

@@ -23,6 +23,10 @@ struct WorkloadItem {
     double baseline_cost = 0;                // price without any hypothetical index, unweighted
     std::vector<int64_t> fingerprints = {};  // never empty; several: of equal texts
     bool is_sampled = false;                 // `statement` is that of the sample
+    double baseline_risk = 0;                // Price::risk of that price
+
+    /// What choices compare with.
+    double FearedBaseline() const { return baseline_cost + baseline_risk; }
 };
 
 struct Workload {

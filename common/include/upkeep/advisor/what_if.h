@@ -167,6 +167,10 @@ struct Statement {
 struct Price {
     double cost = 0;            // PostgreSQL: planner units; SQLite: steps + 5 x pages
     std::vector<IndexId> used;  // the given indexes that the plan uses, ascending, each once
+    // What it may cost beyond that: the planner took a walk in order because a LIMIT is met early
+    // if the rows that pass its filter are spread evenly, and they are not, or nobody knows.
+    // Choices count it in, no figure that is shown does.
+    double risk = 0;
 };
 
 struct Explained {
