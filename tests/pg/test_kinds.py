@@ -375,5 +375,45 @@ class Partitioned(Kinds):
                    "WHERE (level = 'error'::text)", 0.10)
 
 
+class MoreKinds(Kinds):
+    """All kinds together are never worse than plain and covering B-trees alone, whatever the budget."""
+    setup = (
+        "CREATE TABLE orders (id bigint, state text, customer int, note text, made date)",
+        "INSERT INTO orders SELECT i, CASE WHEN i % 97 = 0 THEN 'open' ELSE 'done' END, i * 7919 % 5000,"
+        " 'note ' || i % 3000, '2020-01-01'::date + i / 60 FROM generate_series(1, 90000) AS i",
+        "VACUUM ANALYZE orders",
+    )
+    statements = [
+        "SELECT id FROM orders WHERE state = 'open' AND customer = 17",
+        "SELECT * FROM orders WHERE customer = 18 ORDER BY made DESC LIMIT 10",
+        "SELECT count(*) FROM orders WHERE state = 'open' AND made > '2023-01-01'",
+        "SELECT customer FROM orders WHERE lower(note) = 'note 5'",
+        "SELECT made, count(*) FROM orders WHERE made BETWEEN '2021-01-01' AND '2021-02-01' GROUP BY made",
+    ]
+
+    def test_never_worse(self):
+        budgets = [100_000, 700_000, 1_500_000, 3_000_000, 100_000_000]
+
+        def costs(kinds):
+            rows = self.dicts("SELECT * FROM upkeep.advise_budget_curve(%s, NULL, %s::bigint[], 3, '60 s', kinds => %s)",
+                              self.statements, budgets, kinds)
+            for row in rows:
+                self.assertLessEqual(row["size_bytes"], row["budget_bytes"])
+            return [row["cost_after"] for row in rows]
+
+        plain, every = costs(["btree", "covering"]), costs(None)
+        for at_most, cost in zip(plain, every):
+            self.assertLessEqual(cost, at_most * (1 + 1e-9))
+        self.assertLess(every[0], plain[0] * 0.99)  # or the other kinds have not been tried
+
+    def test_never_worse_without_budget(self):
+        last = {}
+        for name, kinds in (("plain", ["btree", "covering"]), ("all", None)):
+            rows = self.dicts("SELECT cost_after FROM upkeep.advise_indexes(%s, kinds => %s, min_saving_ratio => 0)",
+                              self.statements, kinds)
+            last[name] = rows[-1]["cost_after"]
+        self.assertLess(last["all"], last["plain"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -7,8 +7,6 @@
 
 namespace upkeep::advisor {
 
-namespace {
-
 std::vector<IndexSet> ConcernedByItem(const Workload& workload, const CandidateFacts& facts) {
     std::vector<IndexSet> concerned(workload.items.size(), IndexSet(facts.specs.size()));
     for (size_t c = 0; c < facts.items.size(); ++c) {
@@ -18,8 +16,6 @@ std::vector<IndexSet> ConcernedByItem(const Workload& workload, const CandidateF
     }
     return concerned;
 }
-
-}  // namespace
 
 /// Declares the candidates; those that this host cannot hypothesise, and doubles, are left out.
 void Collection::DeclareAll(std::vector<Candidate> candidates) {

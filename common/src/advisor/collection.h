@@ -17,6 +17,9 @@
 
 namespace upkeep::advisor {
 
+/// For each item the candidates that can matter to it.
+std::vector<IndexSet> ConcernedByItem(const Workload& workload, const CandidateFacts& facts);
+
 class Collection {
   public:
     /// Analyses, prices the baseline, declares the candidates. Throws Error.
@@ -35,8 +38,14 @@ class Collection {
     int64_t planner_calls() const { return planner_.calls(); }
     int64_t cache_hits() const { return cache_ ? cache_->hits() : 0; }
     PriceCache& cache() { return *cache_; }
+<<<<<<< HEAD
     /// Tells the port that another part of the call begins.
     void Begin(Phase phase);
+=======
+    Planner& planner() { return planner_; }
+    /// Tells the port how far the call is.
+    void Report(std::string_view phase, double best_saving_ratio) const;
+>>>>>>> tpch
 
   private:
     void DeclareAll(std::vector<Candidate> candidates);

@@ -84,6 +84,27 @@ const CachedPrice& PriceCache::Learn(Tree& tree, const IndexSet& key, CachedPric
     return kept;
 }
 
+void PriceCache::LearnFrom(const PriceCache& part, const std::vector<size_t>& numbers) {
+    const auto renumbered = [&](const IndexSet& set) {
+        IndexSet here(ids_.size());
+        for (const size_t candidate : set.Members()) {
+            here.Add(numbers[candidate]);
+        }
+        return here;
+    };
+    for (size_t item = 0; item < trees_.size(); ++item) {
+        for (const auto& [key, price] : part.trees_[item].planned) {
+            CachedPrice here{price->cost, {}};
+            for (const size_t candidate : price->used) {
+                here.used.push_back(numbers[candidate]);
+            }
+            std::sort(here.used.begin(), here.used.end());
+            Learn(trees_[item], renumbered(key), std::move(here));
+        }
+    }
+    hits_ += part.hits_;
+}
+
 const CachedPrice& PriceCache::KnownPrice(size_t item, const IndexSet& set) const {
     for (const Atom& atom : trees_[item].atoms) {
         if (set.Contains(atom.used)) {

@@ -256,7 +256,18 @@ Search::State Search::FromAbove() {
     return state;
 }
 
-IndexSet Search::Run() {
+/// Grows a set that is known to be good, and keeps what is better than the best so far.
+void Search::ImproveFrom(const IndexSet& start, State* best) {
+    State state = Start(start);
+    Grow(&state, /*is_per_byte=*/true);
+    ForgetDeltas(&state);
+    Shrink(&state);
+    if (state.cost < best->cost) {
+        *best = std::move(state);
+    }
+}
+
+IndexSet Search::Run(const std::vector<IndexSet>& starts) {
     State best = FromAbove();
     Grow(&best, /*is_per_byte=*/true);
     ForgetDeltas(&best);
@@ -274,6 +285,9 @@ IndexSet Search::Run() {
         if (state.cost < best.cost && state.cost <= without_any) {
             best = std::move(state);
         }
+    }
+    for (const IndexSet& start : starts) {
+        ImproveFrom(start, &best);
     }
     cache_.planner().NoteCost(best.cost);
     Simplify(&best);

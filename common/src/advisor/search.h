@@ -38,8 +38,9 @@ class Search {
     Search(WhatIf& port, const Workload& workload, PriceCache& cache, const CandidateFacts& facts,
            const SearchLimits& limits);
 
-    /// The chosen candidates. Throws Error.
-    IndexSet Run();
+    /// The chosen candidates; with `starts` also what is better than each of these, which fit the
+    /// budget. Throws Error.
+    IndexSet Run(const std::vector<IndexSet>& starts = {});
     bool is_complete() const { return is_complete_; }
 
   private:
@@ -67,6 +68,7 @@ class Search {
     void Grow(State* state, bool is_per_byte);
     void Shrink(State* state);
     State FromAbove();
+    void ImproveFrom(const IndexSet& start, State* best);
     void Simplify(State* state);
     bool Replace(State* state, size_t wide, size_t narrow);
     void EstimateLosses(const IndexSet& members, State* state) const;

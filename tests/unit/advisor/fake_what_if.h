@@ -51,6 +51,23 @@ class FakeWhatIf : public WhatIf {
         relations_.push_back(std::move(relation));
         return static_cast<RelationId>(relations_.size()) - 1;
     }
+    /// Each equality offers a partial index of its own, for statements added so far.
+    void OfferPartialIndexes() {
+        for (auto& [text, known] : known_) {
+            for (RelationUse& use : known.statement.uses) {
+                for (const Predicate& predicate : use.predicates) {
+                    if (predicate.op == Operator::kEqual) {
+                        use.conditions.push_back(
+                            {.kind = IndexKind::kPartial,
+                             .sql = "c" + std::to_string(predicate.column) + " = 1",
+                             .columns = {predicate.column},
+                             .selectivity = partial_share,
+                             .text = "p"});
+                    }
+                }
+            }
+        }
+    }
     Relation& edit_relation(RelationId id) { return relations_[static_cast<size_t>(id)]; }
 
     /// `text` will be analysed as this. With `or_columns` the first use is an OR of two columns.
@@ -143,7 +160,8 @@ class FakeWhatIf : public WhatIf {
 
     double SizeBytes(IndexId index) override {
         const IndexSpec& spec = specs_.at(static_cast<size_t>(index));
-        return relation(spec.relation).rows * (8 + 8 * static_cast<double>(spec.keys.size()));
+        return relation(spec.relation).rows * (8 + 8 * static_cast<double>(spec.keys.size())) *
+               (spec.predicate.empty() ? 1 : partial_share);
     }
 
     std::optional<double> WriteCost(IndexId index, StatementId) override {
@@ -209,6 +227,7 @@ class FakeWhatIf : public WhatIf {
     std::set<std::string> taken_names;
     std::set<IndexKind> kinds_missing;
     std::optional<double> write_cost_per_key = 0.0;
+    double partial_share = 1;  // of the rows, in any index with a predicate
     int refused_column = -2;
     int64_t ms_per_call = 0;
     int64_t now_ms = 0;

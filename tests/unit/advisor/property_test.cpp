@@ -99,6 +99,37 @@ double PlainGreedy(RandomCase& c, const std::vector<IndexId>& candidates, bool p
     }
 }
 
+/// A random case whose equalities may have small partial indexes.
+double CostWithKinds(uint64_t seed, const std::vector<IndexKind>& kinds, size_t* partial_ones) {
+    RandomCase c(seed, {});
+    c.port.partial_share = 0.1;
+    c.port.OfferPartialIndexes();
+    c.options.kinds = kinds;
+    const Result<Advice> advised = Advise(c.port, c.options);
+    EXPECT_TRUE(advised.ok());
+    EXPECT_TRUE(Fits(c, Ids(advised.value())));
+    for (const AdvisedIndex& index : advised.value().indexes) {
+        *partial_ones += index.spec.kind == IndexKind::kPartial ? 1 : 0;
+    }
+    return Measure(c, Ids(advised.value()));
+}
+
+TEST(AdvicePropertyTest, MoreKindsAreNeverWorse) {
+    size_t partial_ones = 0;
+    size_t none = 0;
+    size_t better = 0;
+    for (uint64_t seed = 1; seed <= kRounds; ++seed) {
+        SCOPED_TRACE(seed);
+        const double plain = CostWithKinds(seed, {IndexKind::kBtree, IndexKind::kCovering}, &none);
+        const double all = CostWithKinds(seed, {}, &partial_ones);
+        EXPECT_LE(all, plain * (1 + kRounding));
+        better += all < plain * (1 - kRounding) ? 1 : 0;
+    }
+    EXPECT_EQ(none, 0U);
+    EXPECT_GT(partial_ones, kRounds / 20);  // or the test has tested nothing
+    EXPECT_GT(better, kRounds / 20);
+}
+
 TEST(AdvicePropertyTest, NeverHarmsAndEveryRowEarnsItsPlace) {
     size_t rows = 0;
     for (uint64_t seed = 1; seed <= kRounds; ++seed) {
