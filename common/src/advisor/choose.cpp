@@ -56,18 +56,13 @@ Choice ChooseFrom(const Offer& offer, Collection& collection, double min_saving,
     const bool is_small = IsSmall(offer.facts);
     const bool is_move_by_move = budgets.bytes.size() == 1 && !budgets.bytes[0] && is_small;
     const bool is_minimal = collection.port().IsPriceMinimal() && !is_move_by_move;
-<<<<<<< HEAD
-    Improver improver(collection.port(), collection.workload(), collection.cache(),
-                      collection.facts(), limits.deadline_ms);
-    collection.Begin(Phase::kSearching);
-=======
     Improver improver(collection.port(), collection.workload(), offer.cache, offer.facts,
                       limits.deadline_ms);
->>>>>>> tpch
+    collection.Begin(Phase::kSearching);
     if (is_minimal) {
         improver.Collect();
     }
-    collection.cache().planner().NoteDone(collection.workload().items.size());
+    collection.planner().NoteDone(collection.workload().items.size());
     std::vector<IndexSet> sets;
     for (size_t b = 0; b < budgets.bytes.size(); ++b) {
         limits.budget_bytes = budgets.bytes[b];
@@ -85,20 +80,15 @@ Choice ChooseFrom(const Offer& offer, Collection& collection, double min_saving,
         }
         sets.push_back(is_minimal ? improver.Choose(limits.budget_bytes, min_saving, starts)
                                   : starts.back());
-        if (!budget && collection.port().IsPriceMinimal()) {
-            sets.back() = Narrow(collection.port(), collection.workload(), collection.cache(),
-                                 collection.facts(), limits, sets.back());
+        if (!limits.budget_bytes && collection.port().IsPriceMinimal()) {
+            sets.back() = Narrow(collection.port(), collection.workload(), offer.cache, offer.facts,
+                                 limits, sets.back());
         }
     }
     choice.is_complete = choice.is_complete && improver.is_complete();
-<<<<<<< HEAD
-    limits.deadline_ms = options.time_limit_ms;
-    limits.is_total_only = is_total_only;
-    collection.Begin(Phase::kPricing);
-=======
     limits.deadline_ms = offer.price_until_ms;
     limits.is_total_only = budgets.is_total_only;
->>>>>>> tpch
+    collection.Begin(Phase::kPricing);
     for (const IndexSet& set : sets) {
         std::vector<PricedIndex> rows = PriceRows(collection.port(), collection.workload(),
                                                   offer.cache, offer.facts, limits, set);
@@ -108,12 +98,9 @@ Choice ChooseFrom(const Offer& offer, Collection& collection, double min_saving,
         }
         choice.rows.push_back(std::move(rows));
     }
-<<<<<<< HEAD
     for (const std::vector<PricedIndex>& rows : choice.rows) {
-        collection.cache().planner().NoteCost(CostOf(rows, baseline));
+        collection.planner().NoteCost(CostOf(rows, baseline));
     }
-    collection.Begin(Phase::kDone);
-=======
     return choice;
 }
 
@@ -217,11 +204,7 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
             choice.rows[b] = std::move(first->rows[b]);
         }
     }
-    collection.Report("done", choice.rows.empty()
-                                  ? 0
-                                  : 1 - CostOf(choice.rows.back(), collection.baseline_cost()) /
-                                            collection.baseline_cost());
->>>>>>> tpch
+    collection.Begin(Phase::kDone);
     return choice;
 }
 

@@ -38,14 +38,9 @@ class Collection {
     int64_t planner_calls() const { return planner_.calls(); }
     int64_t cache_hits() const { return cache_ ? cache_->hits() : 0; }
     PriceCache& cache() { return *cache_; }
-<<<<<<< HEAD
+    Planner& planner() { return planner_; }
     /// Tells the port that another part of the call begins.
     void Begin(Phase phase);
-=======
-    Planner& planner() { return planner_; }
-    /// Tells the port how far the call is.
-    void Report(std::string_view phase, double best_saving_ratio) const;
->>>>>>> tpch
 
   private:
     void DeclareAll(std::vector<Candidate> candidates);

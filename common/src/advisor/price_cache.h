@@ -59,16 +59,12 @@ class PriceCache {
     /// The same, always planned now.
     const CachedPrice& Replan(size_t item, const IndexSet& set);
 
-<<<<<<< HEAD
-    /// What the plans of the item so far were made of, each set once, in the order in which the
-    /// planner prefers them: by its own price, whatever the risk.
-=======
     /// Takes over what `part` learnt, a cache of the same workload whose candidate k is number
     /// `numbers[k]` here: a plan with exactly a set is that plan whatever else could be had.
     void LearnFrom(const PriceCache& part, const std::vector<size_t>& numbers);
 
-    /// What the plans of the item so far were made of, the cheapest first, each set once.
->>>>>>> tpch
+    /// What the plans of the item so far were made of, each set once, in the order in which the
+    /// planner prefers them: by its own price, whatever the risk.
     const std::vector<Atom>& atoms(size_t item) const { return trees_[item].atoms; }
     const IndexSet& concerned(size_t item) const { return trees_[item].concerned; }
     size_t candidate_count() const { return ids_.size(); }
