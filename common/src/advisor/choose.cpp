@@ -133,6 +133,7 @@ Choice ChoosePlain(Collection& collection, const std::vector<size_t>& plain, dou
                    const Budgets& budgets, int64_t until_ms) {
     const CandidateFacts facts = FactsOf(collection.facts(), plain);
     std::vector<IndexId> ids;
+    ids.reserve(plain.size());
     for (const size_t c : plain) {
         ids.push_back(collection.ids()[c]);
     }
