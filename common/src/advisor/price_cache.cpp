@@ -94,7 +94,7 @@ void PriceCache::LearnFrom(const PriceCache& part, const std::vector<size_t>& nu
     };
     for (size_t item = 0; item < trees_.size(); ++item) {
         for (const auto& [key, price] : part.trees_[item].planned) {
-            CachedPrice here{price->cost, {}};
+            CachedPrice here{price->cost, {}, price->planned};
             for (const size_t candidate : price->used) {
                 here.used.push_back(numbers[candidate]);
             }
