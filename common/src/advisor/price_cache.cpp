@@ -94,9 +94,9 @@ void PriceCache::LearnFrom(const PriceCache& part, const std::vector<size_t>& nu
     };
     for (size_t item = 0; item < trees_.size(); ++item) {
         for (const auto& [key, price] : part.trees_[item].planned) {
-            CachedPrice here{price->cost, {}, price->planned};
-            for (const size_t candidate : price->used) {
-                here.used.push_back(numbers[candidate]);
+            CachedPrice here = *price;
+            for (size_t& candidate : here.used) {
+                candidate = numbers[candidate];
             }
             std::sort(here.used.begin(), here.used.end());
             Learn(trees_[item], renumbered(key), std::move(here));
