@@ -27,9 +27,9 @@ namespace {
 
 // Sizes of a varying column are kept at so many quantiles.
 constexpr int kSizes = 64;
-// Without statistics, as the planner assumes.
 // Values stand together in the table from this correlation on.
 constexpr double kClustered = 0.99;
+// Without statistics, as the planner assumes.
 constexpr double kUnknownDistinct = 200;
 
 /// Bytes of a value in an index tuple: short headers where they fit.

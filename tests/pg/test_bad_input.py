@@ -83,16 +83,17 @@ class BadStatements(Asks):
 
     def test_relations_that_do(self):
         self.run_on(self.db, "CREATE TEMP TABLE tmp AS SELECT * FROM t; ANALYZE tmp")
+        btrees = ADVISE.replace(")", ", kinds => ARRAY['btree'])")
         for statement, wanted in (
                 ("SELECT * FROM v WHERE a = 7", "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_t_a ON t (a)"),
                 ("SELECT * FROM m WHERE a = 7", "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_m_a ON m (a)"),
                 ("SELECT * FROM p WHERE a = 7", "CREATE INDEX IF NOT EXISTS idx_p_a ON p (a)"),
                 ("SELECT * FROM p1 WHERE a = 7", "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_p1_a ON p1 (a)"),
                 ("SELECT * FROM tmp WHERE a = 7", "CREATE INDEX IF NOT EXISTS idx_tmp_a ON tmp (a)")):
-            self.assertEqual(self.rows(ADVISE.replace(")", ", kinds => ARRAY['btree'])"), [statement]), [(wanted,)])
+            self.assertEqual(self.rows(btrees, [statement]), [(wanted,)])
             # and the text runs as it stands
             self.run_on(self.db, wanted)
-            self.assertEqual(self.rows(ADVISE.replace(")", ", kinds => ARRAY['btree'])"), [statement]), [], "there already")
+            self.assertEqual(self.rows(btrees, [statement]), [], "there already")
             name = wanted.split(" ON ")[0].split()[-1]
             self.run_on(self.db, f"DROP INDEX {name}")
 

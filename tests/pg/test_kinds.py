@@ -4,20 +4,11 @@ be useless is not advised."""
 import unittest
 
 from host import Asks
+from test_what_if import indexes_of
 
 ROWS = 100000
 # Entries are known from a sample, pages fill as the build happens to split them.
 SIZE_ERROR = 0.30
-
-
-def indexes_of(plan):
-    """Names of the indexes in a plan, as JSON from EXPLAIN."""
-    names = set()
-    if "Index Name" in plan:
-        names.add(plan["Index Name"])
-    for child in plan.get("Plans", []):
-        names |= indexes_of(child)
-    return names
 
 
 class Kinds(Asks):

@@ -13,11 +13,6 @@ namespace {
 // Equality columns beyond these (rarest first) are not paired with each other.
 constexpr size_t kMaxPairedColumns = 8;
 
-bool IsOrderable(const Relation& relation, int column) {
-    return column >= 0 && static_cast<size_t>(column) < relation.columns.size() &&
-           relation.columns[static_cast<size_t>(column)].is_orderable;
-}
-
 /// Words that DDL needs beyond the column names.
 int DirectionWords(const std::vector<IndexKey>& keys) {
     int words = 0;

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <map>
 
+#include "match.h"
+
 namespace upkeep::advisor {
 
 namespace {
@@ -19,12 +21,6 @@ constexpr size_t kMaxMerged = 12;
 constexpr double kMaxShareOfTable = 0.6;
 constexpr double kUnknownWidth = 16;
 constexpr double kTupleBytes = 12;  // header and line pointer of an index entry
-
-bool Has(const IndexSpec& spec, int column) {
-    return std::any_of(spec.keys.begin(), spec.keys.end(),
-                       [&](const IndexKey& key) { return key.column == column; }) ||
-           std::find(spec.include.begin(), spec.include.end(), column) != spec.include.end();
-}
 
 double WidthOf(const Relation& relation, int column) {
     const double width = relation.columns.at(static_cast<size_t>(column)).width_bytes;
@@ -49,7 +45,7 @@ bool IsNarrow(const Relation& relation, const IndexSpec& spec) {
 
 bool Covers(const IndexSpec& spec, const RelationUse& use) {
     return !use.needed.empty() && std::all_of(use.needed.begin(), use.needed.end(),
-                                              [&](int column) { return Has(spec, column); });
+                                              [&](int column) { return Holds(spec, column); });
 }
 
 std::vector<IndexSpec> CoveringSpecs(const Relation& relation, const RelationUse& use,
@@ -69,7 +65,7 @@ std::vector<IndexSpec> CoveringSpecs(const Relation& relation, const RelationUse
         included.kind = IndexKind::kCovering;
         bool is_keyed = true;
         for (const int column : use.needed) {
-            if (!Has(btree, column)) {
+            if (!Holds(btree, column)) {
                 included.include.push_back(column);
                 keyed.keys.push_back({column, "", false, false});
                 is_keyed = is_keyed && relation.columns[static_cast<size_t>(column)].is_orderable;

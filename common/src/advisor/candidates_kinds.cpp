@@ -53,11 +53,6 @@ bool Contains(const std::vector<int>& columns, int column) {
     return std::find(columns.begin(), columns.end(), column) != columns.end();
 }
 
-bool IsOrderable(const Relation& relation, int column) {
-    return column >= 0 && static_cast<size_t>(column) < relation.columns.size() &&
-           relation.columns[static_cast<size_t>(column)].is_orderable;
-}
-
 /// What a use compares and sorts, apart from the columns that a predicate makes constant.
 class Parts {
   public:

@@ -70,6 +70,17 @@ bool IsEquality(Operator op) {
            op == Operator::kJoin;
 }
 
+bool Holds(const IndexSpec& spec, int column) {
+    return std::any_of(spec.keys.begin(), spec.keys.end(),
+                       [&](const IndexKey& key) { return key.column == column; }) ||
+           std::find(spec.include.begin(), spec.include.end(), column) != spec.include.end();
+}
+
+bool IsOrderable(const Relation& relation, int column) {
+    return column >= 0 && static_cast<size_t>(column) < relation.columns.size() &&
+           relation.columns[static_cast<size_t>(column)].is_orderable;
+}
+
 double SelectivityOf(const Predicate& predicate, const Relation& relation) {
     if (predicate.selectivity >= 0) {
         return std::min(predicate.selectivity, 1.0);

@@ -22,6 +22,12 @@ struct Match {
 
 bool IsEquality(Operator op);
 
+/// Is it a key or an included column?
+bool Holds(const IndexSpec& spec, int column);
+
+/// Is it a column that a B-tree can sort by? Not so for numbers that name no column.
+bool IsOrderable(const Relation& relation, int column);
+
 /// Selectivity of one predicate: the port's figure, else from the column's distinct count.
 double SelectivityOf(const Predicate& predicate, const Relation& relation);
 

@@ -3,24 +3,19 @@
 
 #include <algorithm>
 
+#include "match.h"
 #include "upkeep/advisor/index_text.h"
 
 namespace upkeep::advisor {
 
 namespace {
 
-bool Has(const IndexSpec& spec, int column) {
-    return std::any_of(spec.keys.begin(), spec.keys.end(),
-                       [&](const IndexKey& key) { return key.column == column; }) ||
-           std::find(spec.include.begin(), spec.include.end(), column) != spec.include.end();
-}
-
 /// Is `narrow` what is left of `wide` without some of its included columns?
 bool IsPartOf(const IndexSpec& narrow, const IndexSpec& wide) {
     return narrow.relation == wide.relation && narrow.predicate == wide.predicate &&
            UsingMethod(narrow.kind) == UsingMethod(wide.kind) && narrow.keys == wide.keys &&
            std::all_of(narrow.include.begin(), narrow.include.end(),
-                       [&](int column) { return Has(wide, column); });
+                       [&](int column) { return Holds(wide, column); });
 }
 
 class Narrower {
