@@ -149,17 +149,21 @@ std::optional<double> SavedBy(WhatIf& port, const std::vector<const WorkloadItem
     return is_used && before > 0 ? std::optional(1 - after / before) : std::nullopt;
 }
 
-std::string Evidence(const Relation& relation, const IndexSpec& other, size_t voters,
-                     double saved) {
+std::string Evidence(const Relation& relation, const IndexSpec& other,
+                     const std::vector<const WorkloadItem*>& voters, double saved) {
     const auto name = [&](size_t key) {
         return relation.columns[static_cast<size_t>(other.keys[key].column)].name;
     };
-    return std::to_string(voters) +
-           (voters == 1 ? " captured statement compares " : " captured statements compare ") +
+    const bool is_generic = std::any_of(
+        voters.begin(), voters.end(), [](const auto* item) { return item->statement.is_generic; });
+    return std::to_string(voters.size()) +
+           (voters.size() == 1 ? " captured statement compares "
+                               : " captured statements compare ") +
            name(0) + " by equality and " + name(1) + " not, and none that was seen needs " +
            name(1) + " first: with (" + name(0) + ", " + name(1) + ") in front the planner saves " +
-           health::NumberText(saved * 100, 0) +
-           " % of their cost; the old index may go once its scans have stopped";
+           health::NumberText(saved * 100, 0) + " % of their cost" +
+           (is_generic ? " (planned without values)" : "") +
+           "; the old index may go once its scans have stopped";
 }
 
 class Search {
@@ -215,7 +219,7 @@ class Search {
         finding.table_name = index.table_name;
         finding.index_name = index.name;
         finding.size_bytes = index.size_bytes;
-        finding.evidence = Evidence(relation, other, voters.size(), *saved);
+        finding.evidence = Evidence(relation, other, voters, *saved);
         IndexDdl ddl = writer_.Write(other);
         finding.fix_sql = std::move(ddl.create_sql);
         finding.undo_sql = std::move(ddl.drop_sql);
