@@ -8,6 +8,7 @@
 #include "health_probes.h"
 #include "index_expected.h"
 #include "index_inventory.h"
+#include "json_columns.h"
 #include "settings_input.h"
 #include "upkeep/advisor/workload_findings.h"
 #include "upkeep/health/checks.h"
@@ -35,6 +36,7 @@ std::vector<upkeep::health::IndexFinding> CapturedFindings(
 UPKEEP_ROWS(index_findings) {
     upkeep::health::IndexInventory inventory = upkeep::pg::ReadInventory();
     upkeep::pg::AddExpectedSizes(&inventory);
+    upkeep::pg::ReadJsonColumns(&inventory);
     upkeep::health::IndexFindingRows(inventory, CapturedFindings(inventory), rows);
 }
 

@@ -3,13 +3,15 @@
 
 #include <algorithm>
 
+#include "json_text.h"
 #include "workload.h"
 #include "wrong_order.h"
 
 namespace upkeep::advisor {
 
 bool MayFindInWorkload(const health::IndexInventory& inventory) {
-    return std::any_of(inventory.indexes.begin(), inventory.indexes.end(), MayBeReordered);
+    return !inventory.json_columns.empty() ||
+           std::any_of(inventory.indexes.begin(), inventory.indexes.end(), MayBeReordered);
 }
 
 Result<std::vector<health::IndexFinding>> FindInWorkload(
@@ -22,6 +24,7 @@ Result<std::vector<health::IndexFinding>> FindInWorkload(
     try {
         const Workload workload = AnalyseWorkload(port, options);
         FindWrongOrder(port, workload, inventory, &findings);
+        FindJsonText(port, workload, captured, inventory, &findings);
     } catch (const Error& error) {
         if (error.code() == Code::kUnsupported) {  // none of them can be planned here
             return std::vector<health::IndexFinding>{};

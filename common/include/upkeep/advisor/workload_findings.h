@@ -15,11 +15,11 @@
 
 namespace upkeep::advisor {
 
-/// Is there an index that they could be about? If not, the workload need not be read.
+/// Is there an index or a column that they could be about? If not, the workload need not be read.
 bool MayFindInWorkload(const health::IndexInventory& inventory);
 
 /// `wrong_order`: an index (a, b) that no statement seen needs in this order and that (b, a) would
-/// serve. Statements that cannot be analysed are left out.
+/// serve. `json_without_jsonb`: JSON kept as text that conditions look into. Statements that cannot be analysed are left out.
 /// Errors: kInterrupted.
 Result<std::vector<health::IndexFinding>> FindInWorkload(
     WhatIf& port, const std::vector<WorkloadStatement>& captured,
