@@ -136,7 +136,7 @@ std::optional<double> SavedBy(WhatIf& port, const std::vector<const WorkloadItem
         const Result<Price> new_price = port.PriceWith(item->statement.id, ids);
         for (const Result<Price>* price : {&old_price, &new_price}) {
             if (!price->ok() && price->error().code() == Code::kInterrupted) {
-                throw price->error();
+                throw Error(price->error());
             }
         }
         if (!old_price.ok() || !new_price.ok()) {
