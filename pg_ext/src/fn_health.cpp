@@ -4,17 +4,40 @@
 #include <vector>
 
 #include "adapter.h"
+#include "captured.h"
 #include "health_probes.h"
 #include "index_expected.h"
 #include "index_inventory.h"
+#include "json_columns.h"
 #include "settings_input.h"
+#include "upkeep/advisor/workload_findings.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
+#include "what_if.h"
+
+namespace {
+
+/// What captured statements say, where the caller may see and run some.
+std::vector<upkeep::health::IndexFinding> CapturedFindings(
+    const upkeep::health::IndexInventory& inventory) {
+    if (!upkeep::advisor::MayFindInWorkload(inventory)) {
+        return {};
+    }
+    auto captured = upkeep::pg::CapturedWorkload();
+    if (!captured.ok()) {
+        return {};
+    }
+    const auto port = upkeep::pg::MakeWhatIf(captured.value().roles);
+    return upkeep::advisor::FindInWorkload(*port, captured.value().workload, inventory).OrThrow();
+}
+
+}  // namespace
 
 UPKEEP_ROWS(index_findings) {
     upkeep::health::IndexInventory inventory = upkeep::pg::ReadInventory();
     upkeep::pg::AddExpectedSizes(&inventory);
-    upkeep::health::IndexFindingRows(inventory, rows);
+    upkeep::pg::ReadJsonColumns(&inventory);
+    upkeep::health::IndexFindingRows(inventory, CapturedFindings(inventory), rows);
 }
 
 UPKEEP_ROWS(unindexed_foreign_keys) {

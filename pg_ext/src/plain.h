@@ -67,6 +67,7 @@ struct PlainUse {
     Bitmapset* needed;  // attribute numbers
     bool has_limit;
     PlainArray<PlainOffer> conditions;
+    Bitmapset* parsed_json;  // columns of type json that conditions look into
 };
 
 struct PlainStatement {

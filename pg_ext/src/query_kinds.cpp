@@ -392,6 +392,7 @@ void AddKinds(Level* level, Node* clause) {
     if (IsA(clause, BoolExpr) && reinterpret_cast<BoolExpr*>(clause)->boolop == AND_EXPR) {
         return;  // part by part
     }
+    NoteJson(level, clause);
     AddPartial(level, clause);
     if (IsA(clause, OpExpr)) {
         AddComparisonKinds(level, reinterpret_cast<OpExpr*>(clause));

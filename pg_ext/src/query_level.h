@@ -36,6 +36,9 @@ int StrategyOf(Oid operator_oid, Oid type);
 /// query_kinds.cpp.
 void AddKinds(Level* level, Node* clause);
 
+/// Which columns of type json it looks into: query_json.cpp.
+void NoteJson(Level* level, Node* clause);
+
 /// Opens a level and all below it; `parent` nullptr: the statement itself.
 Level* OpenLevel(Query* query, Level* parent, PlainStatement* statement);
 

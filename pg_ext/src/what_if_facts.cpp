@@ -138,6 +138,10 @@ advisor::RelationUse PgWhatIf::ToUse(const PlainUse& plain) {
          attno = bms_next_member(plain.needed, attno)) {
         use.needed.push_back(attno - 1);
     }
+    for (int attno = bms_next_member(plain.parsed_json, -1); attno > 0;
+         attno = bms_next_member(plain.parsed_json, attno)) {
+        use.parsed_json.push_back(attno - 1);
+    }
     use.has_limit = plain.has_limit;
     AddConditions(plain, &use);
     AddBrin(*plain_relations_[Index(use.relation)], relation, &use);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "adapter.h"
-#include "captured.h"
+#include "captured_workload.h"
 #include "explain.h"
 #include "upkeep/advisor/advise.h"
 #include "upkeep/base/sql_split.h"
@@ -44,31 +44,6 @@ Arguments SplitWorkload(const Arguments& given) {
         }
     }
     return {given.call(), std::move(values)};
-}
-
-/// Captured statements by their total time.
-Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
-    std::vector<advisor::WorkloadStatement> workload;
-    for (const capture::StatementView& view : ReadStatements(db)) {
-        const capture::Operation operation = view.counts.operation;
-        const bool is_planned =
-            operation == capture::Operation::kSelect || operation == capture::Operation::kInsert ||
-            operation == capture::Operation::kUpdate || operation == capture::Operation::kDelete;
-        if (is_planned && view.counts.totals.total_ns > 0 && view.query != capture::kNotKept) {
-            const int64_t fingerprint = view.counts.key.fingerprint;
-            workload.push_back({.text = view.query,
-                                .weight = static_cast<double>(view.counts.totals.total_ns) / 1e6,
-                                .fingerprints = {fingerprint},
-                                .sample = SampleOf(db, fingerprint)});
-        }
-    }
-    if (workload.empty()) {
-        return Error(
-            Code::kUnsupported, "no workload given, and nothing has been captured",
-            "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …'), or run them "
-            "after SELECT upkeep_capture(1)");
-    }
-    return workload;
 }
 
 using AdviseBody = Result<void> (*)(const Arguments&,

@@ -1,15 +1,19 @@
 // SQLite's bodies for the health topic: indexes, checks, settings advice, sizes.
 // SPDX-License-Identifier: PostgreSQL
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "adapter.h"
+#include "captured_workload.h"
 #include "health_probes.h"
 #include "index_inventory.h"
 #include "settings_input.h"
 #include "sizes.h"
+#include "upkeep/advisor/workload_findings.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
+#include "what_if.h"
 
 namespace upkeep::sqlite {
 
@@ -21,7 +25,19 @@ Result<void> IndexesCall(sqlite3* db, const Arguments&, RowSink& rows) {
 }
 
 Result<void> IndexFindingsCall(sqlite3* db, const Arguments&, RowSink& rows) {
-    health::IndexFindingRows(ReadInventory(db), rows);
+    const health::IndexInventory inventory = ReadInventory(db);
+    std::vector<health::IndexFinding> more;
+    if (advisor::MayFindInWorkload(inventory)) {
+        if (const auto captured = CapturedWorkload(db); captured.ok()) {
+            const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
+            auto found = advisor::FindInWorkload(*port, captured.value(), inventory);
+            if (!found.ok()) {
+                return found.error();
+            }
+            more = std::move(found).value();
+        }
+    }
+    health::IndexFindingRows(inventory, more, rows);
     return {};
 }
 

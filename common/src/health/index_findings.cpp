@@ -150,6 +150,22 @@ void AddStatistics(const TableStatistics& table, std::vector<IndexFinding>* find
 constexpr Rule kRules[] = {AddCovered, AddRedundantPartial, AddInvalid,       AddUnused,
                            AddCostly,  AddSmallTable,       AddLowCardinality};
 
+void SortByCode(std::vector<IndexFinding>* findings) {
+    std::sort(findings->begin(), findings->end(), [](const auto& one, const auto& other) {
+        return std::tie(one.code, one.table_name, one.index_name) <
+               std::tie(other.code, other.table_name, other.index_name);
+    });
+}
+
+bool IsSameIndex(const IndexFinding& one, const IndexFinding& other) {
+    return !one.index_name.empty() && one.index_name == other.index_name &&
+           one.table_name == other.table_name;
+}
+
+bool SaysUnused(const IndexFinding& finding) {
+    return finding.code == "unused" || finding.code == "costs_more_than_it_saves";
+}
+
 Value TextOrNull(const std::string& text) {
     return text.empty() ? Value() : Value(text);
 }
@@ -243,15 +259,31 @@ std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory) {
     for (const TableStatistics& table : inventory.tables) {
         AddStatistics(table, &findings);
     }
-    std::sort(findings.begin(), findings.end(), [](const auto& one, const auto& other) {
-        return std::tie(one.code, one.table_name, one.index_name) <
-               std::tie(other.code, other.table_name, other.index_name);
-    });
+    SortByCode(&findings);
     return findings;
 }
 
-void IndexFindingRows(const IndexInventory& inventory, RowSink& rows) {
-    for (const IndexFinding& finding : FindIndexFindings(inventory)) {
+std::vector<IndexFinding> JoinFindings(std::vector<IndexFinding> known,
+                                       const std::vector<IndexFinding>& more) {
+    for (const IndexFinding& finding : more) {
+        std::erase_if(known, [&](const IndexFinding& one) {
+            return IsSameIndex(one, finding) && SaysUnused(one);
+        });
+        const bool gives_way =
+            std::any_of(known.begin(), known.end(), [&](const IndexFinding& one) {
+                return IsSameIndex(one, finding) && one.code != "bloated";
+            });
+        if (!gives_way) {
+            known.push_back(finding);
+        }
+    }
+    SortByCode(&known);
+    return known;
+}
+
+void IndexFindingRows(const IndexInventory& inventory, const std::vector<IndexFinding>& more,
+                      RowSink& rows) {
+    for (const IndexFinding& finding : JoinFindings(FindIndexFindings(inventory), more)) {
         rows.Add({finding.code, finding.severity, finding.table_name,
                   TextOrNull(finding.index_name), IntegerOrNull(finding.size_bytes),
                   finding.evidence, TextOrNull(finding.fix_sql), TextOrNull(finding.undo_sql),

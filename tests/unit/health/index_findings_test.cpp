@@ -420,5 +420,34 @@ TEST(UnindexedKeys, NamesAreFreeAndShort) {
     EXPECT_EQ(found[1].create_sql.find(' ', begin) - begin, 63U);
 }
 
+IndexFinding Finding(std::string code, std::string table, std::string index) {
+    IndexFinding finding;
+    finding.code = std::move(code);
+    finding.table_name = std::move(table);
+    finding.index_name = std::move(index);
+    return finding;
+}
+
+Texts Joined(const std::vector<IndexFinding>& known) {
+    Texts out;
+    for (const IndexFinding& one : JoinFindings(known, {Finding("wrong_order", "t", "i")})) {
+        out.push_back(one.code + " " + one.index_name);
+    }
+    return out;
+}
+
+TEST(Joined, WhatStatementsSayTakesThePlaceOfUnusedAndGivesWayToRedundant) {
+    EXPECT_EQ(Joined({}), (Texts{"wrong_order i"}));
+    EXPECT_EQ(Joined({Finding("unused", "t", "i")}), (Texts{"wrong_order i"}));
+    EXPECT_EQ(Joined({Finding("costs_more_than_it_saves", "t", "i")}), (Texts{"wrong_order i"}));
+    EXPECT_EQ(Joined({Finding("bloated", "t", "i")}), (Texts{"bloated i", "wrong_order i"}));
+    for (const char* code :
+         {"duplicate", "redundant_prefix", "redundant_partial", "invalid", "small_table"}) {
+        EXPECT_EQ(Joined({Finding(code, "t", "i")}), (Texts{std::string(code) + " i"}));
+    }
+    EXPECT_EQ(Joined({Finding("unused", "t", "other"), Finding("unused", "u", "i")}),
+              (Texts{"unused other", "unused i", "wrong_order i"}));
+}
+
 }  // namespace
 }  // namespace upkeep::health

@@ -151,6 +151,7 @@ struct RelationUse {
     bool has_limit = false;           // a LIMIT stands above this relation's order
     std::vector<KindCondition> conditions = {};
     std::vector<KindRefusal> refusals = {};
+    std::vector<int> parsed_json = {};  // columns of JSON text that conditions look into
 };
 
 enum class StatementKind : uint8_t { kSelect, kInsert, kUpdate, kDelete, kOther };

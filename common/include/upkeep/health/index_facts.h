@@ -90,6 +90,16 @@ struct TableStatistics {
     std::optional<int64_t> changed_rows;  // since they were taken
 };
 
+/// A column whose JSON is kept as text although the host has a type that keeps it parsed.
+struct JsonColumn {
+    std::string table_name;  // as the user writes it
+    std::string table_sql;   // quoted, qualified
+    std::string name;
+    std::string name_sql;     // quoted where needed
+    bool is_indexed = false;  // an index stands on what is in it
+    std::string blocked_by;   // why its type cannot be changed by one statement; empty: it can
+};
+
 struct IndexInventory {
     Hosts host = Hosts::kPostgres;  // whose SQL is to be written
     std::vector<IndexDescription> indexes;
@@ -98,6 +108,7 @@ struct IndexInventory {
     std::optional<double> counters_age_s;       // how long scans have been counted
     std::map<int64_t, TableFacts> table_facts;  // by table_id
     std::string uses_elsewhere;  // what is known of servers that count for themselves
+    std::vector<JsonColumn> json_columns;
 };
 
 }  // namespace upkeep::health

@@ -38,12 +38,18 @@ struct UnindexedKey {
 /// By code, then table, then index.
 std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory);
 
+/// Both, ordered likewise. `more` comes from captured statements: it takes the place of the word
+/// that nobody uses the index, and gives way to the word that it is redundant or broken.
+std::vector<IndexFinding> JoinFindings(std::vector<IndexFinding> known,
+                                       const std::vector<IndexFinding>& more);
+
 /// Worst first. An index serves a key if the key's columns lead it, in any order, and it holds all
 /// rows whose columns are not NULL.
 std::vector<UnindexedKey> FindUnindexedKeys(const IndexInventory& inventory);
 
-/// Bodies of the views `index_findings` and `unindexed_foreign_keys`.
-void IndexFindingRows(const IndexInventory& inventory, RowSink& rows);
+/// Bodies of the views `index_findings` and `unindexed_foreign_keys`. `more`: see JoinFindings.
+void IndexFindingRows(const IndexInventory& inventory, const std::vector<IndexFinding>& more,
+                      RowSink& rows);
 void UnindexedKeyRows(const IndexInventory& inventory, RowSink& rows);
 
 }  // namespace upkeep::health

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "captured_workload.h"
+
+#include "captured.h"
+
+namespace upkeep::sqlite {
+
+Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
+    std::vector<advisor::WorkloadStatement> workload;
+    for (const capture::StatementView& view : ReadStatements(db)) {
+        const capture::Operation operation = view.counts.operation;
+        const bool is_planned =
+            operation == capture::Operation::kSelect || operation == capture::Operation::kInsert ||
+            operation == capture::Operation::kUpdate || operation == capture::Operation::kDelete;
+        if (is_planned && view.counts.totals.total_ns > 0 && view.query != capture::kNotKept) {
+            const int64_t fingerprint = view.counts.key.fingerprint;
+            workload.push_back({.text = view.query,
+                                .weight = static_cast<double>(view.counts.totals.total_ns) / 1e6,
+                                .fingerprints = {fingerprint},
+                                .sample = SampleOf(db, fingerprint)});
+        }
+    }
+    if (workload.empty()) {
+        return Error(
+            Code::kUnsupported, "no workload given, and nothing has been captured",
+            "pass the statements: upkeep_advise_indexes('SELECT …; SELECT …'), or run them "
+            "after SELECT upkeep_capture(1)");
+    }
+    return workload;
+}
+
+}  // namespace upkeep::sqlite
