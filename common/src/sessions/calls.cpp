@@ -230,7 +230,9 @@ constexpr TableFunction kCalls[] = {
      .hosts = Hosts::kBoth,
      .effect = Effect::kActs,
      .doc = "ends sessions that have been idle for too long, each looked at again just before; "
-            "best effort: what is sent in that very moment is lost",
+            "PostgreSQL, preloaded: the session itself refuses when a command has reached it; else "
+            "best "
+            "effort: what is sent in that very moment is lost",
      .since = "0.1.0",
      .parameters = kReapParameters,
      .columns = kReapSessions},
