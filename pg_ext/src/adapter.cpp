@@ -331,6 +331,10 @@ TimestampTz ToTimestampTz(Timestamp time) {
                                   : time.unix_us - kPostgresEpochUs;
 }
 
+Value FromDatum(const Column& column, Datum datum) {
+    return ToValue(Parameter{column.name, column.type, nullptr, ""}, datum);
+}
+
 text* CopyTextDatum(const char* data, size_t size) {
     return cstring_to_text_with_len(data, static_cast<int>(size));
 }

@@ -20,6 +20,9 @@ Datum RunScalar(FunctionCallInfo fcinfo, const char* name, ScalarBody body);
 Timestamp FromTimestampTz(TimestampTz time);
 TimestampTz ToTimestampTz(Timestamp time);
 
+/// A datum of the column's type, not NULL, as the core takes it.
+Value FromDatum(const Column& column, Datum datum);
+
 /// `text` in the memory context that is current now; may raise, so only inside CallHost.
 text* CopyTextDatum(const char* data, size_t size);
 

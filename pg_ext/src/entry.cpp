@@ -1,6 +1,7 @@
 // The module's door: magic block and _PG_init, a list of registrations.
 // SPDX-License-Identifier: PostgreSQL
 #include "compat.h"
+#include "doorbell.h"
 #include "hidden_indexes.h"
 #include "hooks.h"
 #include "hypothetical.h"
@@ -27,6 +28,9 @@ void _PG_init(void) {
     }
     if (tier != Loaded::kCreated) {
         upkeep::pg::InstallCaptureHooks();
+    }
+    if (tier == Loaded::kPreloaded) {
+        upkeep::pg::InstallDoorbell();
     }
 }
 }

@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "capture_views.h"
 #include "captured.h"
+#include "doorbell.h"
 #include "hook_log.h"
 #include "progress.h"
 #include "saved_statistics.h"
@@ -79,5 +80,6 @@ UPKEEP_ROWS(capabilities) {
     upkeep::pg::FindPersistence(&facts);
     facts.is_read_only = upkeep::pg::CallHost([] { return RecoveryInProgress(); });
     facts.can_reap = !facts.is_read_only;
+    facts.reaps_in_session = upkeep::pg::HasDoorbell();
     upkeep::Capabilities(facts, rows);
 }

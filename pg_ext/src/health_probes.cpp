@@ -54,7 +54,8 @@ enum ProbeColumn { kNumber, kWord, kEvidence, kWhyUnknown, kLowerBound, kObjects
     "'),"                                    \
     " '" setting " = ' || current_setting('" setting "'), NULL, false, NULL, NULL"
 
-#define UPKEEP_USER_SCHEMA "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+#define UPKEEP_USER_SCHEMA \
+    "n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')"
 
 struct Probe {
     const char* code;

@@ -65,7 +65,7 @@ constexpr const char* kIndexes =
     "  LATERAL (SELECT CASE WHEN s.spcname IS NULL THEN w.whole ELSE"
     "    left(w.whole, length(w.whole) - length(w.partial)) ||"
     "    format(' TABLESPACE %I', s.spcname) || w.partial END AS placed) AS d"
-    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')"
     "  AND NOT pg_is_other_temp_schema(n.oid) AND t.relkind IN ('r', 'm', 'p')";
 constexpr const char* kIndexOrder = " ORDER BY 3, 4, 5";
 
@@ -76,7 +76,7 @@ constexpr const char* kIndexColumns =
     " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
     "  JOIN pg_namespace n ON n.oid = i.relnamespace,"
     "  generate_series(1, x.indnatts) AS k"
-    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')"
     "  AND NOT pg_is_other_temp_schema(n.oid)";
 constexpr const char* kColumnOrder = " ORDER BY x.indexrelid, k";
 
@@ -108,7 +108,8 @@ constexpr const char* kTables =
     "    OR pg_stat_get_last_autoanalyze_time(t.oid) IS NOT NULL,"
     "  pg_stat_get_mod_since_analyze(t.oid)"
     " FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace"
-    " WHERE t.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " WHERE t.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', "
+    "'upkeep')"
     "  AND NOT pg_is_other_temp_schema(n.oid)"
     " ORDER BY 2, 3";
 
@@ -117,7 +118,7 @@ constexpr const char* kTableFacts =
     "  CASE WHEN t.reltuples >= 0 THEN t.relpages END, pg_stat_get_numscans(t.oid)"
     " FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace"
     " WHERE t.relkind IN ('r', 'm') AND t.relhasindex"
-    "  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    "  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')"
     "  AND NOT pg_is_other_temp_schema(n.oid)";
 
 // Of one-column indexes on tables that are large enough to matter. pg_stats leaves out what the
@@ -132,7 +133,7 @@ constexpr const char* kFirstKeys =
     "  JOIN pg_stats p ON (p.schemaname, p.tablename, p.attname)"
     "    = (n.nspname, t.relname, a.attname) AND NOT p.inherited"
     " WHERE x.indnkeyatts = 1 AND t.relkind IN ('r', 'm') AND t.reltuples >= 10000"
-    "  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    "  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')"
     "  AND p.n_distinct > 0 AND p.n_distinct <= 20";
 
 // Standbys count their own scans. Who may not see their rows still sees that they are there.

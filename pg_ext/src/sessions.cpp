@@ -5,6 +5,7 @@
 #include <string>
 
 #include "compat.h"
+#include "doorbell.h"
 #include "guard.h"
 #include "host_query.h"
 #include "pg.h"
@@ -12,7 +13,10 @@
 
 extern "C" {
 #include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
+#include "storage/procarray.h"
+#include "utils/acl.h"
 #include "utils/fmgrprotos.h"
 }
 
@@ -138,6 +142,27 @@ int64_t UnixUs(TimestampTz time) {
     return time != 0 ? time + kPostgresEpochUs : 0;
 }
 
+/// The rules of pg_terminate_backend, which is not called where a session ends itself.
+bool MayEnd(int pid) {
+    PGPROC* proc = BackendPidGetProc(pid);
+    return proc == nullptr || ((superuser() || !superuser_arg(proc->roleId)) &&
+                               (has_privs_of_role(GetUserId(), proc->roleId) ||
+                                has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND)));
+}
+
+/// The session decides, at the very moment.
+Outcome AskSession(int pid, const Now& found) {
+    if (!CallHost([=] { return MayEnd(pid); })) {
+        return {Outcome::What::kRefused, "the server does not let you end it"};
+    }
+    const EndOrder order = {found.started, found.state_change, found.state, MyProcPid};
+    const char* why = CallHost([=] {
+        CHECK_FOR_INTERRUPTS();  // the session may take a second to answer
+        return AskToEnd(pid, order);
+    });
+    return why == nullptr ? Outcome{} : Outcome{Outcome::What::kChanged, why};
+}
+
 }  // namespace
 
 std::vector<SessionSnapshot> LookAtSessions(int64_t* now_us) {
@@ -214,6 +239,9 @@ Outcome ServerSessions::Act(const SessionSnapshot& seen, RuleAction action, Must
         return {Outcome::What::kChanged, std::move(changed)};
     }
     const bool ends = action == RuleAction::kEnd;
+    if (ends && must_be == MustBe::kSameState && HasDoorbell()) {
+        return AskSession(pid, found);
+    }
     const Result<bool> sent = InSubtransaction([=] {
         return DatumGetBool(
             ends ? DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(0))

@@ -1,5 +1,6 @@
 // PostgreSQL's sessions as the core wants them: from pg_stat_activity, pg_locks and the progress
-// views, by SQL with the caller's rights; ended by the server's own functions, which check theirs.
+// views, by SQL with the caller's rights; ended by the server's own functions, which check theirs,
+// or, where upkeep is preloaded and the state matters, by themselves (doorbell.h).
 // Not for: deciding anything (common/src/sessions).
 // SPDX-License-Identifier: PostgreSQL
 #pragma once

@@ -65,8 +65,8 @@ const TextSetting kTextSettings[] = {
      &settings.workflow_profile, "corrected", PGC_USERSET, nullptr},
     {"upkeep.endpoint", "Route or action that the following statements belong to.",
      &settings.endpoint, "", PGC_USERSET, EndpointChanged},
-    {"upkeep.database", "Database that holds the reaper's rules and log." NOT_YET,
-     &settings.database, "postgres", PGC_POSTMASTER, nullptr},
+    {"upkeep.database", "Database that holds the reaper's rules.", &settings.database, "postgres",
+     PGC_POSTMASTER, nullptr},
 };
 
 struct BoolSetting {

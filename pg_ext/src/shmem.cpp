@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "doorbell.h"
 #include "pg.h"
 #include "progress.h"
 #include "saved_statistics.h"
@@ -46,6 +47,7 @@ void Request() {
     }
     RequestAddinShmemSpace(capture::Store::BytesNeeded(LimitsOfSettings()));
     RequestAddinShmemSpace(ProgressBytes());
+    RequestAddinShmemSpace(DoorbellBytes());
 }
 
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
@@ -69,6 +71,9 @@ void Startup() {
     bool is_progress_found = false;
     void* progress = ShmemInitStruct("upkeep progress", ProgressBytes(), &is_progress_found);
     AttachProgress(progress, is_progress_found);
+    bool is_doorbell_found = false;
+    void* doorbell = ShmemInitStruct("upkeep doorbell", DoorbellBytes(), &is_doorbell_found);
+    AttachDoorbell(doorbell, is_doorbell_found);
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
         KeepStatistics();

@@ -196,7 +196,7 @@ void RegisterCalls(sqlite3* db, std::span<const TableFunction* const> calls,
             } else if (call->kind == CallKind::kAggregate) {
                 RegisterAggregate(db, *call, body.aggregate);
             } else {
-                RegisterRows(db, *call, body.rows);
+                RegisterRows(db, *call, body.rows, body.refuse);
             }
         }
     }

@@ -34,12 +34,16 @@ class Aggregate {
 };
 using MakeAggregate = std::unique_ptr<Aggregate> (*)();
 
-/// What a call does here: `rows` for kFunction and kView, `value` for kScalar.
+/// Why nothing can be written to a kTable.
+using RefuseWrite = Error (*)();
+
+/// What a call does here: `rows` for kFunction, kView and kTable, `value` for kScalar.
 struct Body {
     std::string_view call;
     RowsBody rows = nullptr;
     ValueBody value = nullptr;
     MakeAggregate aggregate = nullptr;
+    RefuseWrite refuse = nullptr;  // kTable
 };
 
 // One per topic, in fn_<topic>.cpp; entry.cpp lists them.
@@ -67,6 +71,7 @@ void RegisterCalls(sqlite3* db, std::span<const TableFunction* const> calls,
                    std::span<const Body> bodies);
 
 /// Registers one virtual table (vtab_call.cpp). Throws Error.
-void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body);
+void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body,
+                  RefuseWrite refuse = nullptr);
 
 }  // namespace upkeep::sqlite

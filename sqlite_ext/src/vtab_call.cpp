@@ -31,6 +31,7 @@ constexpr size_t kMaxParameters = 30;  // idxNum holds one bit for each
 struct Module {
     const TableFunction& call;
     RowsBody body;
+    RefuseWrite refuse;
 };
 
 void DeleteModule(void* module) {
@@ -47,6 +48,7 @@ struct Execution {
 struct Table : sqlite3_vtab {
     const TableFunction& call;
     RowsBody body;
+    RefuseWrite refuse;
     sqlite3* db;
     std::string name;
     std::vector<Execution> acted;  // executions, still running, in which this call has acted
@@ -110,7 +112,7 @@ int xConnect(sqlite3* db, void* aux, int, const char* const*, sqlite3_vtab** out
         if (code != SQLITE_OK) {
             throw HostError(db, code);
         }
-        *out = new Table{{}, module.call, module.body, db, SqlName(module.call), {}};
+        *out = new Table{{}, module.call, module.body, module.refuse, db, SqlName(module.call), {}};
         return SQLITE_OK;
     });
 }
@@ -301,8 +303,14 @@ int xRowid(sqlite3_vtab_cursor* base, sqlite3_int64* rowid) {
     return SQLITE_OK;
 }
 
+/// Without it SQLite would say that the table may not be modified, and not why.
+int xUpdate(sqlite3_vtab* vtab, int, sqlite3_value**, sqlite3_int64*) {
+    return EnterVtab(&vtab->zErrMsg,
+                     [=]() -> int { throw static_cast<const Table*>(vtab)->refuse(); });
+}
+
 // xCreate is NULL: eponymous only, no CREATE VIRTUAL TABLE.
-constexpr sqlite3_module MakeModule() {
+constexpr sqlite3_module MakeModule(bool is_table) {
     sqlite3_module module{};
     module.xConnect = xConnect;
     module.xBestIndex = xBestIndex;
@@ -314,19 +322,22 @@ constexpr sqlite3_module MakeModule() {
     module.xEof = xEof;
     module.xColumn = xColumn;
     module.xRowid = xRowid;
+    module.xUpdate = is_table ? xUpdate : nullptr;
     return module;
 }
-constexpr sqlite3_module kModule = MakeModule();
+constexpr sqlite3_module kModule = MakeModule(false);
+constexpr sqlite3_module kTableModule = MakeModule(true);
 
 }  // namespace
 
-void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body) {
+void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body, RefuseWrite refuse) {
     if (call.parameters.size() > kMaxParameters) {
         throw Error(Code::kInternal, SqlName(call) + " has too many parameters");
     }
     // On failure SQLite calls DeleteModule too.
-    const int code = sqlite3_create_module_v2(db, SqlName(call).c_str(), &kModule,
-                                              new Module{call, body}, DeleteModule);
+    const int code = sqlite3_create_module_v2(db, SqlName(call).c_str(),
+                                              refuse == nullptr ? &kModule : &kTableModule,
+                                              new Module{call, body, refuse}, DeleteModule);
     if (code != SQLITE_OK) {
         throw HostError(db, code);
     }

@@ -99,7 +99,7 @@ def compare_with_postgres(calls):
                          WHERE m = 't'), ''),
                format_type(p.prorettype, NULL), pronargdefaults,
                coalesce(pg_get_expr(p.proargdefaults, 0), '')
-        FROM pg_proc p WHERE p.pronamespace = 'upkeep'::regnamespace
+        FROM pg_proc p WHERE p.pronamespace = 'upkeep'::regnamespace AND p.prorettype <> 'trigger'::regtype
             AND p.oid NOT IN (SELECT unnest(%s) FROM pg_aggregate a JOIN pg_proc o ON o.oid = a.aggfnoid
                               WHERE o.pronamespace = 'upkeep'::regnamespace
                               UNION ALL SELECT unnest(ARRAY[typinput, typoutput, typreceive, typsend]::oid[])
@@ -107,17 +107,18 @@ def compare_with_postgres(calls):
                               UNION ALL SELECT castfunc FROM pg_cast)""" % AGGREGATE_SUPPORT)}
     aggregates = {row[0] for row in psql(
         "SELECT proname FROM pg_proc WHERE prokind = 'a' AND pronamespace = 'upkeep'::regnamespace")}
-    views = {row[0]: row[1] for row in psql("""
-        SELECT c.relname, string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ',' ORDER BY attnum)
+    views = {row[0]: (row[1], row[2]) for row in psql("""
+        SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' ELSE 'view' END,
+               string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ',' ORDER BY attnum)
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace = 'upkeep'::regnamespace AND c.relkind IN ('v', 'r') GROUP BY 1""")}
+        WHERE c.relnamespace = 'upkeep'::regnamespace AND c.relkind IN ('v', 'r') GROUP BY 1, 2""")}
     for name, call in calls.items():
         if call.hosts == "sl":
             check(f"PostgreSQL has no {name}", name in functions or name in views, False)
             continue
         columns = ",".join(f"{c[0]} {c[1]}" for c in call.columns)
-        if call.kind == "view":
-            check(f"PostgreSQL view {name}", views.get(name), columns)
+        if call.kind in ("view", "table"):
+            check(f"PostgreSQL {call.kind} {name}", views.get(name), (call.kind, columns))
             continue
         found = functions.get(name)
         if found is None:

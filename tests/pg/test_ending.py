@@ -102,6 +102,23 @@ class EndSessionTest(SessionsTest):
         self.refuses("22023", "must not be null", call, pid, "end", None)
 
 
+class RulesWithoutPreloadTest(SessionsTest):
+    """upkeep.database is not defined then: its default counts. test_reap_rules.py has the rest."""
+
+    def test_rules_are_kept_in_the_default_database(self):
+        self.do(self.db, "INSERT INTO upkeep.reap_rules (name) VALUES ('a')")
+        self.assertIn("nothing applies them yet", self.db.notices[-1])
+        self.refuses("22023", "idle_for", "UPDATE upkeep.reap_rules SET idle_for = '-1 s'")
+        self.do(self.db, "DELETE FROM upkeep.reap_rules")
+
+    def test_and_nowhere_else(self):
+        self.do(self.db, "CREATE DATABASE other")
+        other = self.open("postgres", "writer", database="other")
+        self.do(other, "CREATE EXTENSION upkeep")
+        self.refuses("0A000", "rules are kept in database postgres",
+                     "INSERT INTO upkeep.reap_rules (name) VALUES ('a')", db=other)
+
+
 class ReapTest(SessionsTest):
     def reap(self, db=None, **arguments):
         sql = ", ".join(f"{name} => %s" for name in arguments)

@@ -86,6 +86,8 @@ const char* KindWord(CallKind kind) {
             return "aggregate";
         case CallKind::kView:
             return "view";
+        case CallKind::kTable:
+            return "table";
         case CallKind::kFunction:
             break;
     }
@@ -126,7 +128,7 @@ void PrintTsv() {
 
 std::string Signature(const TableFunction& call, bool sqlite) {
     std::string out = (sqlite ? "upkeep_" : "upkeep.") + std::string(call.name);
-    if (call.kind == CallKind::kView) {
+    if (call.kind == CallKind::kView || call.kind == CallKind::kTable) {
         return out;
     }
     out += '(';

@@ -46,9 +46,12 @@ void Capabilities(const HostFacts& facts, RowSink& rows) {
         facts.is_read_only ? "call it where the database can be written" : "");
     add("sessions", true, "who is connected, waits and blocks; pool advice", "");
     rows.Add(
-        {Value(std::string("reaping")), Value(facts.can_reap), Value(std::string("best_effort")),
-         Value(std::string(facts.can_reap ? "on demand: each session is looked at again just before"
-                                          : "this is a standby")),
+        {Value(std::string("reaping")), Value(facts.can_reap),
+         Value(std::string(facts.reaps_in_session ? "preloaded" : "best_effort")),
+         Value(std::string(!facts.can_reap ? "this is a standby"
+                           : facts.reaps_in_session
+                               ? "on demand: each session refuses itself when a command reached it"
+                               : "on demand: each session is looked at again just before")),
          facts.can_reap ? Value() : Value(std::string("call it on the primary"))});
     add("library", true, facts.loaded_reason, facts.preload_advice);
 }

@@ -105,6 +105,31 @@ constexpr Column kReapSessions[] = {
     {"reason", Type::kText, "why"},
 };
 
+constexpr Column kReapRules[] = {
+    {"name", Type::kText, "what clients whose session it ends see; 1 to 63 bytes, unique"},
+    {"priority", Type::kInt,
+     "of the rules that match a session those with the smallest number govern it (100)"},
+    {"enabled", Type::kBool, "false: kept, and counts for nothing (true)"},
+    {"match_database", Type::kText, "LIKE pattern (`%`)"},
+    {"match_user", Type::kText, "LIKE pattern (`%`); superusers only where it is their very name"},
+    {"match_application", Type::kText, "LIKE pattern (`%`)"},
+    {"match_address", Type::kText,
+     "10.0.0.0/8, one address, or local: clients without one (NULL: any)"},
+    {"match_state", Type::kText,
+     "idle, idle in transaction, idle in transaction (aborted), active (idle)"},
+    {"idle_for", Type::kInterval, "time in the state, at least (10 min); SQLite: milliseconds"},
+    {"only_blocking", Type::kBool, "only those that block others or hold back cleaning up (false)"},
+    {"only_above_usage_ratio", Type::kFloat8,
+     "only while more than this share of the connections is used (NULL: always)"},
+    {"keep_at_least", Type::kInt,
+     "so many of the sessions that match but for state and age stay (0)"},
+    {"max_per_minute", Type::kInt, "actions of this rule (NULL: no limit)"},
+    {"action", Type::kText, "log, cancel (state active only) or end (end)"},
+    {"spare", Type::kTextArray,
+     "leave sessions alone that have one of: listening, session_lock, temp_table, held_cursor "
+     "(all)"},
+};
+
 constexpr Column kAdvisePool[] = {
     {"parameter", Type::kText, "setting of the pool, or a figure it follows from"},
     {"value", Type::kText, "line for the environment (`DB_POOL_SIZE=5`), or the figure"},
@@ -205,10 +230,23 @@ constexpr TableFunction kCalls[] = {
      .hosts = Hosts::kBoth,
      .effect = Effect::kActs,
      .doc = "ends sessions that have been idle for too long, each looked at again just before; "
-            "best effort: what is sent in that very moment is lost",
+            "PostgreSQL, preloaded: the session itself refuses when a command has reached it; else "
+            "best "
+            "effort: what is sent in that very moment is lost",
      .since = "0.1.0",
      .parameters = kReapParameters,
      .columns = kReapSessions},
+    {.name = "reap_rules",
+     .topic = "sessions",
+     .kind = CallKind::kTable,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "rules by which sessions are to be ended, each checked as it is written, defaults in "
+            "brackets; kept in the database that the setting database names, and nothing applies "
+            "them yet; SQLite: no rows, and writing is refused, nothing there could apply them",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kReapRules},
     {.name = "advise_pool",
      .topic = "sessions",
      .kind = CallKind::kFunction,

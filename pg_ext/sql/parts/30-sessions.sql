@@ -77,6 +77,33 @@ CREATE FUNCTION upkeep.reap_sessions(
 COMMENT ON FUNCTION upkeep.reap_sessions(interval, text, text, text, text, boolean, integer, boolean)
     IS 'ends sessions that have been idle for too long, each looked at again just before';
 
+CREATE TABLE upkeep.reap_rules (
+    name text PRIMARY KEY,
+    priority integer NOT NULL DEFAULT 100,
+    enabled boolean NOT NULL DEFAULT true,
+    match_database text NOT NULL DEFAULT '%',
+    match_user text NOT NULL DEFAULT '%',
+    match_application text NOT NULL DEFAULT '%',
+    match_address text,
+    match_state text NOT NULL DEFAULT 'idle',
+    idle_for interval NOT NULL DEFAULT '10 min',
+    only_blocking boolean NOT NULL DEFAULT false,
+    only_above_usage_ratio double precision,
+    keep_at_least integer NOT NULL DEFAULT 0,
+    max_per_minute integer,
+    action text NOT NULL DEFAULT 'end',
+    spare text[] NOT NULL DEFAULT '{listening,session_lock,temp_table,held_cursor}');
+COMMENT ON TABLE upkeep.reap_rules IS 'which sessions may be ended, cancelled or logged, and when';
+SELECT pg_catalog.pg_extension_config_dump('upkeep.reap_rules', '');
+
+CREATE FUNCTION upkeep.check_reap_rules() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_check_reap_rules';
+COMMENT ON FUNCTION upkeep.check_reap_rules() IS 'refuses rules that could not be applied';
+CREATE TRIGGER not_applied_yet BEFORE INSERT OR UPDATE ON upkeep.reap_rules
+    FOR EACH STATEMENT EXECUTE FUNCTION upkeep.check_reap_rules();
+CREATE TRIGGER check_rule BEFORE INSERT OR UPDATE ON upkeep.reap_rules
+    FOR EACH ROW EXECUTE FUNCTION upkeep.check_reap_rules();
+
 CREATE FUNCTION upkeep.advise_pool(
     processes integer, threads integer DEFAULT 1, replicas integer DEFAULT 1,
     environment text DEFAULT 'production')

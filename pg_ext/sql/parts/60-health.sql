@@ -26,7 +26,7 @@ CREATE VIEW upkeep.indexes AS
             SELECT greatest(d.stats_reset, w.stats_reset) AS since
             FROM pg_catalog.pg_stat_database d, pg_catalog.pg_stat_wal w
             WHERE d.datname = pg_catalog.current_database()) s
-    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')
         AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) AND t.relkind IN ('r', 'm', 'p');
 COMMENT ON VIEW upkeep.indexes IS 'every index with its size and use';
 
@@ -155,6 +155,6 @@ CREATE VIEW upkeep.table_sizes AS
                     ON t.starelid = a.attrelid AND t.staattnum = a.attnum AND NOT t.stainherit
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) w
     WHERE c.relkind IN ('r', 'm')
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep', 'pg_toast')
         AND NOT pg_catalog.pg_is_other_temp_schema(n.oid);
 COMMENT ON VIEW upkeep.table_sizes IS 'size, dead rows and bloat of each table';

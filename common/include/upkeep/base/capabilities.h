@@ -27,6 +27,7 @@ struct HostFacts {
     bool is_read_only = false;  // a standby, a read-only file
     bool can_show_progress = false;
     std::string progress_reason = {};  // empty: this host has no such call
+    bool reaps_in_session = false;     // who is to end looks itself, and may refuse
 };
 
 /// One row per feature: feature, available, tier, reason, how_to_enable.
