@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "capture_views.h"
 #include "guard.h"
@@ -24,6 +25,7 @@ constexpr const char* kGiveOne =
     "shared_preload_libraries (keep what is there) and restart the server; where "
     "pg_stat_statements is preloaded already: CREATE EXTENSION pg_stat_statements";
 constexpr int kMostStatements = 1000;
+constexpr size_t kMostForbidden = 100;
 
 /// Texts, times and roles of the top statements by total time. Only text that can be planned and
 /// that the caller may see: others' rows say <insufficient privilege> and do not match.
@@ -49,7 +51,7 @@ Result<HostRows> ReadStatements() {
     return TryQuery(sql.c_str());
 }
 
-/// Gathers statements by text; what a role ran whose rights the caller lacks is left out.
+/// Gathers statements by text; of what a role ran whose rights the caller lacks, fingerprints only.
 class Gatherer {
   public:
     void Add(const std::string& text, Oid role, int64_t fingerprint, double weight) {
@@ -58,6 +60,7 @@ class Gatherer {
             known->second = CallHost([=] { return has_privs_of_role(GetUserId(), role); });
         }
         if (!known->second) {
+            forbidden_.insert(fingerprint);
             return;
         }
         Gathered& gathered = by_text_[text];
@@ -70,8 +73,16 @@ class Gatherer {
         }
     }
 
+    /// There are statements that the caller may not see.
+    void AddUnseen() { forbidden_.insert(0); }
+
     CapturedStatements Top(size_t limit) {
         CapturedStatements top;
+        for (const int64_t fingerprint : forbidden_) {
+            if (top.forbidden.size() < kMostForbidden) {
+                top.forbidden.push_back(fingerprint);
+            }
+        }
         for (const auto& [text, gathered] : by_text_) {
             advisor::WorkloadStatement& one = top.workload.emplace_back();
             one.text = text;
@@ -114,6 +125,7 @@ class Gatherer {
     }
 
     std::map<Oid, bool> may_act_as_;
+    std::set<int64_t> forbidden_;
     std::map<std::string, Gathered> by_text_;
 };
 
@@ -129,6 +141,9 @@ CapturedStatements OwnWorkload() {
         const Operation operation = view.counts.operation;
         const bool can_be_planned =
             operation != Operation::kUtility && operation != Operation::kOther;
+        if (!view.is_visible && can_be_planned) {
+            gatherer.AddUnseen();
+        }
         if (view.is_visible && can_be_planned && view.counts.totals.total_ns > 0 &&
             view.query != capture::kNotKept && view.query.find("upkeep.") == std::string::npos) {
             gatherer.Add(view.query, view.counts.key.user, view.counts.key.fingerprint,

@@ -21,6 +21,7 @@ bool HasStatementSource();
 struct CapturedStatements {
     std::vector<advisor::WorkloadStatement> workload;
     std::map<std::string, Oid> roles;  // of texts and of samples
+    std::vector<int64_t> forbidden;    // advisor::WhatIf::Forbidden
 };
 
 /// Statements of this database, weighted by total time in ms, of the roles whose rights the caller

@@ -32,7 +32,7 @@ void Advise(const upkeep::Arguments& arguments, upkeep::RowSink& rows,
         body(arguments, Workload(captured.error()), *port, rows).OrThrow();
         return;
     }
-    const auto port = upkeep::pg::MakeWhatIf(captured.value().roles);
+    const auto port = upkeep::pg::MakeWhatIf(captured.value().roles, captured.value().forbidden);
     body(arguments, Workload(captured.value().workload), *port, rows).OrThrow();
 }
 

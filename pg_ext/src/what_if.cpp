@@ -365,8 +365,9 @@ bool PgWhatIf::NameTaken(RelationId relation, std::string_view index_name) const
     return CallHost([=] { return OidIsValid(get_relname_relid(name, get_rel_namespace(relid))); });
 }
 
-std::unique_ptr<advisor::WhatIf> MakeWhatIf(std::map<std::string, Oid> roles) {
-    return std::make_unique<PgWhatIf>(std::move(roles));
+std::unique_ptr<advisor::WhatIf> MakeWhatIf(std::map<std::string, Oid> roles,
+                                            std::vector<int64_t> forbidden) {
+    return std::make_unique<PgWhatIf>(std::move(roles), std::move(forbidden));
 }
 
 }  // namespace upkeep::pg

@@ -55,7 +55,9 @@ char* HostText(std::string_view text);
 
 class PgWhatIf : public advisor::WhatIf {
   public:
-    explicit PgWhatIf(std::map<std::string, Oid> roles) : roles_(std::move(roles)) {}
+    PgWhatIf(std::map<std::string, Oid> roles, std::vector<int64_t> forbidden)
+        : roles_(std::move(roles)), forbidden_(std::move(forbidden)) {}
+    std::vector<int64_t> Forbidden() const override { return forbidden_; }
     Result<advisor::Statement> Analyse(std::string_view text) override;
     const advisor::Relation& relation(advisor::RelationId id) const override {
         return relations_[Index(id)];
@@ -115,6 +117,7 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<PlainStatement*> statements_;
     std::vector<HypotheticalIndex*> indexes_;
     std::vector<std::pair<advisor::IndexSpec, advisor::IndexId>> declared_;
+    std::vector<int64_t> forbidden_;
     WritePricer writes_;
     PlanRisk risk_;
     ProgressRow progress_;

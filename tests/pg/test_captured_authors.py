@@ -10,8 +10,9 @@ from host import Asks, connect
 SETUP = """
 GRANT CREATE ON SCHEMA public TO PUBLIC;
 CREATE ROLE author LOGIN; CREATE ROLE watcher LOGIN IN ROLE pg_monitor, pg_read_all_data;
+CREATE ROLE reader LOGIN IN ROLE pg_read_all_stats; CREATE ROLE plain LOGIN;
 CREATE TABLE seen (who text, what text); GRANT ALL ON seen TO PUBLIC;
-CREATE TABLE t AS SELECT g AS id, g % 1000 AS a FROM generate_series(1, 20000) AS g; GRANT SELECT ON t TO author;
+CREATE TABLE t AS SELECT g AS id, g % 1000 AS a FROM generate_series(1, 20000) AS g; GRANT SELECT ON t TO author, reader, plain;
 ANALYZE t"""
 AUTHOR = """
 CREATE FUNCTION note(t text) RETURNS int LANGUAGE plpgsql AS $$
@@ -54,6 +55,23 @@ class Authors(Asks):
         self.assertIn("membership in the roles", caught.exception.diag.message_hint)
         self.assertEqual(self.rows("SELECT * FROM seen"), [])
         watcher.close()
+
+    def test_rejections_name_what_the_caller_may_not_run(self):
+        ask = "SELECT rejected_because FROM upkeep.explain_rejections() WHERE rejected_because LIKE 'insufficient%%'"
+        reasons = {}
+        for role in ("reader", "plain"):
+            caller = connect(self.database, user=role)
+            self.run_on(caller, "SELECT count(*) FROM t WHERE a = 5")
+            reasons[role] = sorted(reason for (reason,) in self.run_on(caller, ask))
+            caller.close()
+        fingerprints = self.rows("SELECT fingerprint FROM upkeep.statements WHERE user_name = 'author'"
+                                 " AND operation = 'select' AND query NOT LIKE '%%seen%%'")
+        self.assertGreaterEqual(len(fingerprints), len(STATEMENTS))
+        for (fingerprint,) in fingerprints:
+            self.assertTrue(any(f"fingerprint {fingerprint}:" in reason for reason in reasons["reader"]), reasons)
+        self.assertEqual(reasons["plain"],
+                         ["insufficient_privilege: captured statements that you may not see are not considered"])
+        self.assertEqual(self.rows(ask), [])
 
     def test_an_error_in_the_middle_makes_the_caller_himself_again(self):
         self.run_on(self.author, "CREATE FUNCTION bad() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"

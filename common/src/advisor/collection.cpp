@@ -25,6 +25,7 @@ void Collection::DeclareAll(std::vector<Candidate> candidates) {
         Result<IndexId> id = port_.Declare(candidate.spec);
         if (!id.ok()) {
             if (id.error().code() == Code::kUnsupported) {
+                declined_.push_back({std::move(candidate.spec), id.error().message()});
                 continue;
             }
             throw Error(id.error());

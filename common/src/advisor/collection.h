@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "candidates.h"
@@ -19,6 +20,12 @@ namespace upkeep::advisor {
 
 /// For each item the candidates that can matter to it.
 std::vector<IndexSet> ConcernedByItem(const Workload& workload, const CandidateFacts& facts);
+
+/// A candidate that the host would not assume, in its words.
+struct Declined {
+    IndexSpec spec;
+    std::string why;
+};
 
 class Collection {
   public:
@@ -34,6 +41,7 @@ class Collection {
     const Workload& workload() const { return workload_; }
     const CandidateFacts& facts() const { return facts_; }
     const std::vector<IndexId>& ids() const { return ids_; }
+    const std::vector<Declined>& declined() const { return declined_; }
     double baseline_cost() const { return baseline_cost_; }
     int64_t planner_calls() const { return planner_.calls(); }
     int64_t cache_hits() const { return cache_ ? cache_->hits() : 0; }
@@ -52,6 +60,7 @@ class Collection {
     double baseline_cost_ = 0;
     std::vector<IndexId> ids_;
     CandidateFacts facts_;
+    std::vector<Declined> declined_;
     std::optional<PriceCache> cache_;
 };
 

@@ -83,7 +83,8 @@ class Rejections {
         }
         AddNeverCandidates();
         AddRefusals();
-        AddForbidden();
+        AddDeclined();
+        AddAllForbidden();
         Sort();
     }
 
@@ -356,6 +357,16 @@ class Rejections {
         }
     }
 
+    /// Candidates that the host would not assume, each with its own words.
+    void AddDeclined() {
+        for (const Declined& declined : collection_.declined()) {
+            Rejection row = RowOf(declined.spec);
+            row.interest = Interest::kCannot;
+            row.because = "no such index can be made: " + declined.why;
+            rows_.push_back(std::move(row));
+        }
+    }
+
     void AddNeverCandidate(RelationId id, int column) {
         const Relation& relation = port_.relation(id);
         if (column < 0 || static_cast<size_t>(column) >= relation.columns.size()) {
@@ -387,10 +398,24 @@ class Rejections {
         rows_.push_back(std::move(row));
     }
 
+    void AddForbidden(const std::string& what) {
+        Rejection row;
+        row.interest = Interest::kCannot;
+        row.because = "insufficient_privilege: " + what;
+        rows_.push_back(std::move(row));
+    }
+
     /// Captured statements that the caller may not run are left out of the advice: here they are.
-    void AddForbidden() {
+    void AddAllForbidden() {
         if (!options_.skip_unusable) {
             return;
+        }
+        constexpr const char* kOne = "a captured statement is not considered";
+        for (const int64_t fingerprint : port_.Forbidden()) {
+            AddForbidden(fingerprint == 0
+                             ? "captured statements that you may not see are not considered"
+                             : std::string(kOne) + ", fingerprint " + std::to_string(fingerprint) +
+                                   ": you have not the rights of the role that ran it");
         }
         std::set<std::string_view> kept;
         for (const WorkloadItem& item : collection_.workload().items) {
@@ -405,13 +430,10 @@ class Rejections {
             if (statement.ok() || statement.error().code() != Code::kPermissionDenied) {
                 continue;
             }
-            Rejection row;
-            row.interest = Interest::kCannot;
-            row.because = "insufficient_privilege: a captured statement is not considered";
-            if (!given.fingerprints.empty()) {
-                row.because += ", fingerprint " + std::to_string(given.fingerprints.front());
-            }
-            rows_.push_back(std::move(row));
+            AddForbidden(given.fingerprints.empty()
+                             ? kOne
+                             : std::string(kOne) + ", fingerprint " +
+                                   std::to_string(given.fingerprints.front()));
         }
     }
 

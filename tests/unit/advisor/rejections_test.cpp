@@ -54,6 +54,13 @@ class RejectionsTest : public testing::Test {
     Rows rows_;
 };
 
+TEST_F(RejectionsTest, WhatTheHostDeclinesHasARowInItsWords) {
+    EXPECT_EQ(Because({{"workload", TextArray{"read b"}}}, "b"), "");
+    port_.refused_column = 1;
+    EXPECT_EQ(Because({{"workload", TextArray{"read b"}}}, "b"),
+              "no such index can be made: cannot hypothesise this");
+}
+
 TEST_F(RejectionsTest, TheAdvisedOneIsNoRow) {
     EXPECT_EQ(Because({{"workload", TextArray{"read a"}}}, "a"), "");
 }

@@ -283,6 +283,10 @@ class WhatIf {
     /// Is there a relation or index of this name where an index of `relation` would be created?
     virtual bool NameTaken(RelationId relation, std::string_view index_name) const = 0;
 
+    /// Fingerprints of captured statements that the workload lacks because the caller may not run
+    /// them; 0 stands for those that he may not even see.
+    virtual std::vector<int64_t> Forbidden() const { return {}; }
+
     /// The relation's indexes as index_findings sees them, but for those that a statement of this
     /// call names (INDEXED BY). Empty: nothing can be said. Reads the catalog: asked once a call.
     virtual std::vector<health::IndexDescription> ExistingIndexes(RelationId relation) {
