@@ -5,6 +5,7 @@
 #include "captured.h"
 #include "doorbell.h"
 #include "hook_log.h"
+#include "pool_reports.h"
 #include "progress.h"
 #include "saved_statistics.h"
 #include "settings.h"
@@ -81,5 +82,10 @@ UPKEEP_ROWS(capabilities) {
     facts.is_read_only = upkeep::pg::CallHost([] { return RecoveryInProgress(); });
     facts.can_reap = !facts.is_read_only;
     facts.reaps_in_session = upkeep::pg::HasDoorbell();
+    facts.keeps_pool_reports = upkeep::pg::KeepsPoolReports();
+    facts.pool_reports_reason = facts.keeps_pool_reports
+                                    ? "what report_pool is told is kept until the server ends"
+                                    : "sessions share no memory: upkeep is not preloaded";
+    facts.pool_reports_advice = facts.preload_advice;
     upkeep::Capabilities(facts, rows);
 }

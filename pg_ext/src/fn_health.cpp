@@ -9,10 +9,13 @@
 #include "index_expected.h"
 #include "index_inventory.h"
 #include "json_columns.h"
+#include "pool_reports.h"
+#include "sessions.h"
 #include "settings_input.h"
 #include "upkeep/advisor/workload_findings.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
+#include "upkeep/health/pool_evidence.h"
 #include "what_if.h"
 
 namespace {
@@ -29,6 +32,19 @@ std::vector<upkeep::health::IndexFinding> CapturedFindings(
     }
     const auto port = upkeep::pg::MakeWhatIf(captured.value().roles);
     return upkeep::advisor::FindInWorkload(*port, captured.value().workload, inventory).OrThrow();
+}
+
+/// What pools of this database said, against what ordinary roles may have.
+std::vector<upkeep::health::Observation> ProbePools() {
+    const std::vector<upkeep::sessions::PoolRecord> pools = upkeep::pg::VisiblePools();
+    if (pools.empty()) {
+        return {};
+    }
+    upkeep::sessions::ConnectionLimits limits = upkeep::pg::ReadPoolFacts().limits;
+    limits.is_superuser = false;
+    limits.role_limit.reset();
+    return upkeep::health::ObservePools(pools, upkeep::sessions::LimitForRole(limits),
+                                        GetCurrentTimestamp() + upkeep::pg::kPostgresEpochUs);
 }
 
 }  // namespace
@@ -48,6 +64,9 @@ UPKEEP_ROWS(check_health) {
     using upkeep::health::Observation;
     std::vector<Observation> seen = upkeep::pg::ProbeHealth();
     for (Observation& one : upkeep::health::ObserveIndexes(upkeep::pg::ReadInventory())) {
+        seen.push_back(std::move(one));
+    }
+    for (Observation& one : ProbePools()) {
         seen.push_back(std::move(one));
     }
     upkeep::health::CheckHealth(upkeep::Hosts::kPostgres, seen, rows);

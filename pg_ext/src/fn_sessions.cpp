@@ -1,6 +1,7 @@
 // Sessions, locks, pools.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "pool_reports.h"
 #include "sessions.h"
 
 namespace {
@@ -53,4 +54,14 @@ UPKEEP_ROWS(reap_sessions) {
 
 UPKEEP_ROWS(advise_pool) {
     upkeep::sessions::AdvisePool(arguments, upkeep::pg::ReadPoolFacts(), rows).OrThrow();
+}
+
+UPKEEP_SCALAR(report_pool) {
+    upkeep::pg::KeepPoolReport(upkeep::sessions::ReadPoolReport(arguments).OrThrow());
+    return {};
+}
+
+UPKEEP_ROWS(pools) {
+    upkeep::sessions::PoolRows(upkeep::pg::VisiblePoolsOrNotice(),
+                               GetCurrentTimestamp() + upkeep::pg::kPostgresEpochUs, rows);
 }

@@ -5,6 +5,7 @@
 
 #include "doorbell.h"
 #include "pg.h"
+#include "pool_reports.h"
 #include "progress.h"
 #include "saved_statistics.h"
 #include "settings.h"
@@ -48,6 +49,8 @@ void Request() {
     RequestAddinShmemSpace(capture::Store::BytesNeeded(LimitsOfSettings()));
     RequestAddinShmemSpace(ProgressBytes());
     RequestAddinShmemSpace(DoorbellBytes());
+    RequestAddinShmemSpace(PoolReportsBytes());
+    RequestNamedLWLockTranche(kPoolsLock, 1);
 }
 
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
@@ -74,6 +77,9 @@ void Startup() {
     bool is_doorbell_found = false;
     void* doorbell = ShmemInitStruct("upkeep doorbell", DoorbellBytes(), &is_doorbell_found);
     AttachDoorbell(doorbell, is_doorbell_found);
+    bool is_pools_found = false;
+    void* pools = ShmemInitStruct("upkeep pools", PoolReportsBytes(), &is_pools_found);
+    AttachPoolReports(pools, is_pools_found);
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
         KeepStatistics();

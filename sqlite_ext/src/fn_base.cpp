@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "captured.h"
 #include "flusher.h"
+#include "pool_reports.h"
 #include "settings_state.h"
 #include "stmt.h"
 #include "trace.h"
@@ -99,6 +100,8 @@ Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
     }
     FindCapture(db, &facts);
     facts.is_read_only = sqlite3_db_readonly(db, "main") == 1;
+    facts.keeps_pool_reports = true;
+    facts.pool_reports_reason = "what report_pool is told is kept " + WhereReportsAreKept(db);
     Capabilities(facts, rows);
     return {};
 }

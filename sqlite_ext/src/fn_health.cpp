@@ -5,14 +5,17 @@
 #include <vector>
 
 #include "adapter.h"
+#include "capture_memory.h"
 #include "captured_workload.h"
 #include "health_probes.h"
 #include "index_inventory.h"
+#include "pool_reports.h"
 #include "settings_input.h"
 #include "sizes.h"
 #include "upkeep/advisor/workload_findings.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
+#include "upkeep/health/pool_evidence.h"
 #include "what_if.h"
 
 namespace upkeep::sqlite {
@@ -50,6 +53,10 @@ Result<void> CheckHealthCall(sqlite3* db, const Arguments&, RowSink& rows) {
     const health::IndexInventory inventory = ReadInventory(db);
     std::vector<health::Observation> seen = ProbeHealth(db, inventory);
     for (health::Observation& one : health::ObserveIndexes(inventory)) {
+        seen.push_back(std::move(one));
+    }
+    for (health::Observation& one :
+         health::ObservePools(ReadPools(db), std::nullopt, WallClockUs())) {
         seen.push_back(std::move(one));
     }
     health::CheckHealth(Hosts::kSqlite, seen, rows);

@@ -1,6 +1,8 @@
 // SQLite's bodies for the sessions topic: sessions, locks, pools.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "capture_memory.h"
+#include "pool_reports.h"
 #include "sessions.h"
 #include "upkeep/sessions/pool.h"
 
@@ -76,6 +78,20 @@ Result<void> PoolCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     return sessions::AdvisePool(arguments, facts, rows);
 }
 
+Result<Value> ReportPoolCall(sqlite3* db, const Arguments& arguments) {
+    const Result<sessions::PoolRecord> report = sessions::ReadPoolReport(arguments);
+    if (!report.ok()) {
+        return report.error();
+    }
+    KeepPoolReport(db, report.value());
+    return Value();
+}
+
+Result<void> PoolsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    sessions::PoolRows(ReadPools(db), WallClockUs(), rows);
+    return {};
+}
+
 constexpr Body kBodies[] = {
     {.call = "connections", .rows = ConnectionsCall},
     {.call = "connection_summary", .rows = SummaryCall},
@@ -86,6 +102,8 @@ constexpr Body kBodies[] = {
     {.call = "reap_sessions", .rows = ReapCall},
     {.call = "reap_rules", .rows = RulesCall, .refuse = RefuseRules},
     {.call = "advise_pool", .rows = PoolCall},
+    {.call = "report_pool", .value = ReportPoolCall},
+    {.call = "pools", .rows = PoolsCall},
 };
 
 }  // namespace

@@ -17,13 +17,6 @@ using sessions::SessionSnapshot;
 
 constexpr const char* kInMemory = ":memory:";
 
-std::string ProcessName(int64_t pid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-    std::string name;
-    std::getline(file, name);
-    return name;
-}
-
 std::string FileOr(const std::string& file) {
     return file.empty() ? kInMemory : file;
 }
@@ -112,6 +105,13 @@ SessionSnapshot FromLocks(const ForeignLocks& other, const std::string& file) {
 }
 
 }  // namespace
+
+std::string ProcessName(int64_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+    std::string name;
+    std::getline(file, name);
+    return name;
+}
 
 std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
     views_ = ViewConnections(db_);

@@ -21,6 +21,9 @@ struct ForeignLocks {
 /// locks on it. Processes of another pid namespace are not seen.
 std::vector<ForeignLocks> LocksOfOthers(const std::string& file);
 
+/// What the process calls itself; empty: not known.
+std::string ProcessName(int64_t pid);
+
 class ProcessSessions : public sessions::SessionPort {
   public:
     explicit ProcessSessions(sqlite3* db) : db_(db) {}

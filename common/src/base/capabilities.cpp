@@ -45,6 +45,8 @@ void Capabilities(const HostFacts& facts, RowSink& rows) {
                            : "creates ordinary tables for the caller",
         facts.is_read_only ? "call it where the database can be written" : "");
     add("sessions", true, "who is connected, waits and blocks; pool advice", "");
+    add("pool_reports", facts.keeps_pool_reports, facts.pool_reports_reason,
+        facts.keeps_pool_reports ? "" : facts.pool_reports_advice);
     rows.Add(
         {Value(std::string("reaping")), Value(facts.can_reap),
          Value(std::string(facts.reaps_in_session ? "preloaded" : "best_effort")),

@@ -45,8 +45,11 @@ constexpr Check kChecks[] = {
       .unit = Unit::kMilliseconds,
       .fix = "PRAGMA busy_timeout = 5000"}},
     {{"connections", "pool_size", kBoth, Rule::kManual, "pool size and overflow are set",
-      "each process has a pool of its own: processes x (pool_size + max_overflow) has to fit"},
-     {.blind = kOutside}},
+      "each process has a pool of its own: processes x (pool_size + max_overflow) has to fit; "
+      "requests that wait: see who holds connections before making pools larger"},
+     {.good = "fits",
+      .bad = "exceeds",
+      .blind = "no pool has reported to this database, so it cannot be seen from inside"}},
     {{"connections", "pool_pre_ping", kBoth, Rule::kManual, "pools test a connection at checkout",
       "turn pre-ping on: one round trip at each checkout instead of a failed statement"},
      {.blind = kOutside}},
@@ -55,7 +58,7 @@ constexpr Check kChecks[] = {
      {.blind = kOutside}},
     {{"connections", "pool_metrics", kBoth, Rule::kEvidence, "pools publish their numbers",
       "let each process report size, checked out, overflow and waiting"},
-     {.blind = "no pool has reported to this database"}},
+     {.good = "reported", .blind = "no pool has reported to this database"}},
 
     // --- indexes
     {{"indexes", "unindexed_foreign_keys", kBoth, Rule::kAtMost,

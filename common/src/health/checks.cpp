@@ -80,7 +80,8 @@ Status JudgeNumber(const Check& check, const Observation& seen) {
 }
 
 Status Judge(const Check& check, const Observation* seen) {
-    if (check.rule == Rule::kManual) {
+    const bool is_told = seen != nullptr && !seen->word.empty() && !check.good.empty();
+    if (check.rule == Rule::kManual && !is_told) {
         return Status::kManual;
     }
     if (seen == nullptr) {
@@ -221,19 +222,23 @@ std::string RuleText(const Check& check) {
         }
         return text;
     };
+    const std::string words =
+        check.good.empty()
+            ? ""
+            : "ok: " + list(check.good) + (check.bad.empty() ? "" : "; fail: " + list(check.bad));
+    const std::string before = words.empty() ? "" : words + "; ";
     switch (check.rule) {
         case Rule::kAtMost:
         case Rule::kAtLeast:
             return LimitsText(check);
         case Rule::kWord:
-            return "ok: " + list(check.good) +
-                   (check.bad.empty() ? std::string() : "; fail: " + list(check.bad));
+            return words;
         case Rule::kEvidence:
-            return "unknown without evidence";
+            return before + "unknown without evidence";
         case Rule::kManual:
             break;
     }
-    return "manual";
+    return before + (before.empty() ? "manual" : "manual without evidence");
 }
 
 std::vector<Observation> ObserveIndexes(const IndexInventory& inventory) {

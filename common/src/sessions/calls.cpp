@@ -140,6 +140,29 @@ constexpr Column kAdvisePool[] = {
     {"explanation", Type::kText, "what a careful person would add"},
 };
 
+constexpr Column kPools[] = {
+    {"pool", Type::kText, "name of the pool as it was reported, one for each process"},
+    {"application_name", Type::kText, "of the session that reported; SQLite: name of the process"},
+    {"size", Type::kInt, "connections that the pool keeps"},
+    {"idle", Type::kInt, "of its size, those not checked out (opened when they are wanted first)"},
+    {"checked_out", Type::kInt, "in use, those in overflow among them"},
+    {"overflow", Type::kInt, "open beyond size"},
+    {"waiting", Type::kInt, "requests that wait for a connection"},
+    {"timeouts", Type::kBigint, "checkouts that failed since the pool was made"},
+    {"wait_ms", Type::kFloat8, "time that checkouts have waited since the pool was made"},
+    {"reported_at", Type::kTimestamp, "when it was reported; gone a day later"},
+};
+
+constexpr Parameter kReportPoolParameters[] = {
+    {"pool", Type::kText, nullptr, "1 to 63 bytes; each process gives its pool a name of its own"},
+    {"size", Type::kInt, nullptr, "connections that the pool keeps, 1 or more"},
+    {"checked_out", Type::kInt, nullptr, "in use, those in overflow among them"},
+    {"overflow", Type::kInt, nullptr, "open beyond size, 0 or more"},
+    {"waiting", Type::kInt, nullptr, "requests that wait for a connection"},
+    {"timeouts", Type::kBigint, "0", "checkouts that failed since the pool was made"},
+    {"wait_ms", Type::kFloat8, "0", "time that checkouts have waited since the pool was made"},
+};
+
 constexpr Parameter kEndParameters[] = {
     {"session_pid", Type::kInt, nullptr, "a pid from connections"},
     {"mode", Type::kText, "cancel",
@@ -256,6 +279,27 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = kPoolParameters,
      .columns = kAdvisePool},
+    {.name = "report_pool",
+     .topic = "sessions",
+     .kind = CallKind::kScalar,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kActs,
+     .doc = "an application says how its connection pool is doing; the newest report of a pool "
+            "(database, role, application, name) counts, 1,000 pools are kept; PostgreSQL: in "
+            "shared memory, preloaded only; SQLite: in the process and in the state file",
+     .since = "0.1.0",
+     .parameters = kReportPoolParameters,
+     .columns = {},
+     .returns = Type::kVoid},
+    {.name = "pools",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "connection pools of applications of this database, as they were last reported",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kPools},
 };
 
 }  // namespace

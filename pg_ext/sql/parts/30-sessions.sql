@@ -113,3 +113,24 @@ CREATE FUNCTION upkeep.advise_pool(
     AS 'MODULE_PATHNAME', 'upkeep_advise_pool';
 COMMENT ON FUNCTION upkeep.advise_pool(integer, integer, integer, text)
     IS 'pool settings for an application, from its processes and the caller''s limits';
+
+CREATE FUNCTION upkeep.report_pool(pool text, size integer, checked_out integer, overflow integer,
+        waiting integer, timeouts bigint DEFAULT 0, wait_ms double precision DEFAULT 0)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'upkeep_report_pool';
+COMMENT ON FUNCTION upkeep.report_pool(text, integer, integer, integer, integer, bigint,
+        double precision)
+    IS 'an application says how its connection pool is doing';
+
+CREATE FUNCTION upkeep.pools()
+    RETURNS TABLE (pool text, application_name text, size integer, idle integer,
+        checked_out integer, overflow integer, waiting integer, timeouts bigint,
+        wait_ms double precision, reported_at timestamptz)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'upkeep_pools';
+COMMENT ON FUNCTION upkeep.pools()
+    IS 'connection pools of applications of this database, as they were last reported';
+CREATE VIEW upkeep.pools AS SELECT * FROM upkeep.pools();
+COMMENT ON VIEW upkeep.pools
+    IS 'connection pools of applications of this database, as they were last reported';

@@ -16,6 +16,7 @@ GRANT EXECUTE ON FUNCTION
     upkeep.explain_statement(text, boolean),
     upkeep.verify_indexes(text[], text[], integer, interval, bigint, boolean),
     upkeep.install_workflow_schema(text, text, boolean),
+    upkeep.report_pool(text, integer, integer, integer, integer, bigint, double precision),
     upkeep.sketch_from_bytea(bytea),
     upkeep.percentile_sketch(double precision),
     upkeep.merge_sketches(upkeep.sketch),
@@ -25,9 +26,9 @@ GRANT EXECUTE ON FUNCTION
 
 -- sessions
 GRANT SELECT ON upkeep.connections, upkeep.connection_summary, upkeep.connection_limits,
-    upkeep.running_statements, upkeep.lock_tree, upkeep.reap_rules TO pg_monitor;
+    upkeep.running_statements, upkeep.lock_tree, upkeep.reap_rules, upkeep.pools TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.connections(), upkeep.connection_summary(),
-    upkeep.connection_limits(), upkeep.running_statements(), upkeep.lock_tree(),
+    upkeep.connection_limits(), upkeep.running_statements(), upkeep.lock_tree(), upkeep.pools(),
     upkeep.advise_pool(integer, integer, integer, text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.end_session(integer, text, boolean),
     upkeep.reap_sessions(interval, text, text, text, text, boolean, integer, boolean)

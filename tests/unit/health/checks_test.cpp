@@ -70,7 +70,7 @@ TEST(CheckTable, EachCodeOncePerHostAndWellFormed) {
         EXPECT_NE(check.advice.back(), '.') << check.code;
         EXPECT_TRUE(check.rule != Rule::kManual || !check.blind.empty()) << check.code;
         EXPECT_TRUE(check.rule != Rule::kWord || !check.good.empty()) << check.code;
-        EXPECT_TRUE(is_word || check.good.empty()) << check.code;
+        EXPECT_TRUE(is_word || check.rule == Rule::kManual || check.good.empty()) << check.code;
         EXPECT_TRUE(check.rule != Rule::kAtMost || check.warn <= check.fail) << check.code;
         EXPECT_TRUE(check.rule != Rule::kAtLeast || check.warn >= check.fail) << check.code;
     }
@@ -155,7 +155,12 @@ TEST(Words, GoodBadOther) {
     EXPECT_EQ(StatusOf(kSl, Word("journal_mode", "wal|in memory")), "warn");  // not a word of it
     EXPECT_EQ(StatusOf(kPg, Word("wal_archiving", "failing")), "fail");
     EXPECT_EQ(StatusOf(kPg, Word("daily_backup", "yes")), "ok");
-    EXPECT_EQ(StatusOf(kPg, Word("pool_size", "yes")), "manual");  // whatever a host says
+    EXPECT_EQ(StatusOf(kPg, Word("pool_recycle", "yes")), "manual");  // whatever a host says
+    EXPECT_EQ(StatusOf(kPg, Word("pool_size", "fits")), "ok");        // what pools reported
+    EXPECT_EQ(StatusOf(kPg, Word("pool_size", "exhausted")), "warn");
+    EXPECT_EQ(StatusOf(kPg, Word("pool_size", "exceeds")), "fail");
+    EXPECT_EQ(StatusOf(kPg, Word("pool_size", "")), "manual");
+    EXPECT_EQ(StatusOf(kPg, Word("pool_metrics", "silent")), "warn");
 }
 
 TEST(LowerBound, WarnsButDoesNotReassure) {
@@ -181,8 +186,10 @@ TEST(RuleText, SaysWhenItIsOk) {
     EXPECT_EQ(text("connection_headroom", kPg), "warn from 80 %, fail from 95 %");
     EXPECT_EQ(text("journal_mode", kSl), "ok: wal, in memory; fail: off, memory");
     EXPECT_EQ(text("track_io_timing", kPg), "ok: on");
-    EXPECT_EQ(text("pool_size", Hosts::kBoth), "manual");
-    EXPECT_EQ(text("daily_backup", Hosts::kBoth), "unknown without evidence");
+    EXPECT_EQ(text("pool_recycle", Hosts::kBoth), "manual");
+    EXPECT_EQ(text("pool_size", Hosts::kBoth), "ok: fits; fail: exceeds; manual without evidence");
+    EXPECT_EQ(text("pool_metrics", Hosts::kBoth), "ok: reported; unknown without evidence");
+    EXPECT_EQ(text("daily_backup", Hosts::kBoth), "ok: yes; unknown without evidence");
 }
 
 TEST(Evidence, HasNumbersLimitsAndAFewNames) {

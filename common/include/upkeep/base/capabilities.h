@@ -28,6 +28,9 @@ struct HostFacts {
     bool can_show_progress = false;
     std::string progress_reason = {};  // empty: this host has no such call
     bool reaps_in_session = false;     // who is to end looks itself, and may refuse
+    bool keeps_pool_reports = false;   // what report_pool says is kept where others can read it
+    std::string pool_reports_reason = {};
+    std::string pool_reports_advice = {};
 };
 
 /// One row per feature: feature, available, tier, reason, how_to_enable.

@@ -23,7 +23,7 @@ enum class Rule : uint8_t {
     kAtLeast,   // a number: warns below `warn`, fails below `fail`
     kWord,      // a word: ok if in `good`, fails if in `bad`, else warns
     kEvidence,  // nothing to measure yet: unknown until a host offers a word
-    kManual,    // cannot be seen from inside a database: a person looks
+    kManual,    // cannot be seen from inside a database: a person looks, unless it was told a word
 };
 
 enum class Unit : uint8_t { kCount, kRatio, kSeconds, kMilliseconds, kBytes };
