@@ -1,8 +1,10 @@
 // Sessions, locks, pools.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "capture_views.h"
 #include "pool_reports.h"
 #include "sessions.h"
+#include "shmem.h"
 
 namespace {
 
@@ -53,7 +55,14 @@ UPKEEP_ROWS(reap_sessions) {
 }
 
 UPKEEP_ROWS(advise_pool) {
-    upkeep::sessions::AdvisePool(arguments, upkeep::pg::ReadPoolFacts(), rows).OrThrow();
+    upkeep::sessions::PoolFacts facts = upkeep::pg::ReadPoolFacts();
+    if (upkeep::pg::IsStoreShared()) {
+        facts.load = upkeep::sessions::MeasureLoad(
+            upkeep::pg::VisibleStatements(upkeep::pg::Texts::kLeave, true));
+    }
+    facts.reported = upkeep::sessions::SumPools(
+        upkeep::pg::VisiblePools(), GetCurrentTimestamp() + upkeep::pg::kPostgresEpochUs);
+    upkeep::sessions::AdvisePool(arguments, facts, rows).OrThrow();
 }
 
 UPKEEP_SCALAR(report_pool) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "capture_memory.h"
+#include "captured.h"
 #include "pool_reports.h"
 #include "sessions.h"
 #include "upkeep/sessions/pool.h"
@@ -75,6 +76,8 @@ Result<void> PoolCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     sessions::PoolFacts facts;
     facts.limits = Limits(db);
     facts.is_file = true;
+    facts.load = sessions::MeasureLoad(ReadStatements(db));
+    facts.reported = sessions::SumPools(ReadPools(db), WallClockUs());
     return sessions::AdvisePool(arguments, facts, rows);
 }
 

@@ -355,6 +355,24 @@ class AdvisePoolTest(SessionsTest):
         self.assertEqual(rows["total_connections"][0], "8")
         self.assertEqual(rows["pre_ping"][0], "DB_POOL_PRE_PING=false")
         self.assertEqual(rows["pooler"][3], "not_needed")
+        self.assertEqual(rows["reported_pools"][3], "unknown")
+
+    def test_evidence(self):
+        self.rows("SELECT upkeep_report_pool('w', 4, 3, 0, 1)")
+        self.rows("SELECT upkeep_capture(1)")
+        self.addCleanup(lambda: self.rows("SELECT upkeep_capture(0)"))
+        self.rows("SELECT count(*) FROM t")
+        rows = {row[0]: row[1:] for row in self.rows("SELECT * FROM upkeep_advise_pool(4, 2)")}
+        self.assertEqual((rows["reported_pools"][0], rows["reported_pools"][3]), ("3 of 4 checked out", "limited"))
+        self.assertEqual(rows["measured_concurrency"][3], "unknown")  # of a moment only
+        self.rows("SELECT upkeep_save()")
+        saved = sqlite3.connect(self.path + "-upkeep")
+        with saved:  # as if it had been captured for twenty seconds, half of them busy
+            saved.execute("UPDATE statements SET first_seen_us = last_seen_us - 20000000, total_ns = 0")
+            saved.execute("UPDATE statements SET total_ns = 10000000000 WHERE rowid = 1")
+        saved.close()
+        row = self.rows("SELECT value, verdict FROM upkeep_advise_pool(4, 2) WHERE parameter = 'measured_concurrency'")
+        self.assertEqual(row, [("0.50", "ok")])
 
     def test_null_pool_in_memory_loses_the_tables(self):
         rows = {row[0]: row[1:] for row in self.rows("SELECT * FROM upkeep_advise_pool(1, 1, 1, 'test')")}

@@ -136,7 +136,8 @@ constexpr Column kAdvisePool[] = {
     {"formula", Type::kText, "how it was worked out, with the numbers"},
     {"limit_value", Type::kText, "what bounds it, NULL: nothing"},
     {"verdict", Type::kText,
-     "ok, limited (less than the threads could use), exceeds, needed, not_needed, not_used"},
+     "ok, limited (less than the threads could use), exceeds, needed, cheaper, not_needed, "
+     "not_used, unknown"},
     {"explanation", Type::kText, "what a careful person would add"},
 };
 
@@ -275,7 +276,9 @@ constexpr TableFunction kCalls[] = {
      .kind = CallKind::kFunction,
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
-     .doc = "pool settings for an application, from its processes and the caller's limits",
+     .doc =
+         "pool settings for an application, from its processes and the caller's limits, beside the "
+         "guide's formula, the load that was captured, and what a pooler would be set to",
      .since = "0.1.0",
      .parameters = kPoolParameters,
      .columns = kAdvisePool},

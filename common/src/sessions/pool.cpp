@@ -4,18 +4,12 @@
 #include <algorithm>
 #include <string>
 
+#include "pool_plan.h"
+
 namespace upkeep::sessions {
 
 namespace {
 
-/// What the guide gives an environment. Its numbers are per worker, which is a process: each has a
-/// pool of its own. Source: the guide, "Pool Sizing Guidelines" and "Environment Configuration".
-struct GuideRow {
-    const char* environment;
-    int64_t pool_size;
-    int64_t max_overflow;
-    const char* workers;
-};
 constexpr GuideRow kGuide[] = {
     {"development", 5, 10, "1-2"},
     {"staging", 10, 20, "4-8"},
@@ -28,32 +22,6 @@ constexpr int64_t kGuideRecycleS = 3600;
 constexpr int64_t kTimeoutS = 30;
 constexpr int64_t kRecycleS = 1800;
 constexpr int64_t kLeastHeadroom = 3;  // for psql, a migration and a dump at the same time
-
-std::string S(int64_t number) {
-    return std::to_string(number);
-}
-
-struct Asked {
-    int64_t processes;
-    int64_t threads;
-    int64_t replicas;
-    const GuideRow* guide;  // nullptr: test
-};
-
-/// Everything the rows are made of. Connections unless said.
-struct Plan {
-    std::optional<int64_t> for_role;  // nullopt: no limit
-    int64_t headroom = 0;
-    int64_t usable = 0;
-    int64_t pools = 0;     // processes x replicas
-    int64_t per_pool = 0;  // usable / pools
-    int64_t pool_size = 0;
-    int64_t max_overflow = 0;
-    bool fits = true;         // every pool gets one connection at least
-    bool is_limited = false;  // fewer than the threads could use
-
-    int64_t total() const { return pools * (pool_size + max_overflow); }
-};
 
 /// Whoever asks as a superuser asks for an application that, one hopes, is none.
 ConnectionLimits ForApplication(ConnectionLimits limits) {
@@ -82,20 +50,6 @@ Plan Work(const Asked& asked, const PoolFacts& facts) {
     plan.max_overflow = std::clamp<int64_t>(plan.per_pool - plan.pool_size, 0, plan.pool_size);
     return plan;
 }
-
-class Rows {
-  public:
-    explicit Rows(RowSink& sink) : sink_(sink) {}
-
-    void Add(const char* parameter, Value value, Value formula, Value limit, const char* verdict,
-             std::string explanation) {
-        sink_.Add({std::string(parameter), std::move(value), std::move(formula), std::move(limit),
-                   std::string(verdict), std::move(explanation)});
-    }
-
-  private:
-    RowSink& sink_;
-};
 
 /// `86 = 97 for this role (max_connections 100 - 3 reserved) - 10 headroom`
 Value LimitText(const Plan& plan, const ConnectionLimits& limits) {
@@ -181,29 +135,18 @@ void TotalRows(const Asked& asked, const PoolFacts& facts, const Plan& plan, Row
                                             : " connections are open now, of all applications; "
                                               "their pools need their share too")
                        : "even one connection for each process is more than there are");
-    const int64_t guide = plan.pools * (asked.guide->pool_size + asked.guide->max_overflow);
+    const int64_t per_process = asked.guide->pool_size + asked.guide->max_overflow;
+    const int64_t guide = plan.pools * per_process;
     const bool breaks = plan.for_role && guide > plan.usable;
     rows.Add("guide_total_connections", S(guide),
              times + S(asked.guide->pool_size) + " + " + S(asked.guide->max_overflow) + ")", limit,
              breaks ? "exceeds" : "ok",
              std::string("the guide's row ") + asked.guide->environment + " (" +
-                 asked.guide->workers + " workers) counts " +
-                 S(asked.guide->pool_size + asked.guide->max_overflow) +
+                 asked.guide->workers + " workers) counts " + S(per_process) +
                  " connections, which is one process; " +
-                 (breaks ? "with that, connections are refused at full load"
+                 (breaks ? "with that, connections are refused at full load: it fits " +
+                               S(plan.usable / per_process) + " processes, of all replicas"
                          : "the server sees this many at full load"));
-    if (facts.is_file) {
-        rows.Add("pooler", std::string("none"), {}, {}, "not_needed",
-                 "a file has no server; many writers are a reason to move to PostgreSQL");
-        return;
-    }
-    const bool needed = plan.is_limited;
-    rows.Add("pooler", std::string(needed ? "transaction mode" : "none"),
-             times + S(asked.threads) + " threads) = " + S(plan.pools * asked.threads), limit,
-             needed ? "needed" : "not_needed",
-             needed ? "more requests at a time than connections: a pooler in transaction mode "
-                      "shares few among many, which costs less than a larger max_connections"
-                    : "every request at a time can have its connection");
 }
 
 Result<Asked> Ask(const Arguments& arguments) {
@@ -254,6 +197,7 @@ Result<void> AdvisePool(const Arguments& arguments, const PoolFacts& facts, RowS
     SizeRows(asked.value(), facts, plan, rows);
     LifeRows(asked.value(), facts, rows);
     TotalRows(asked.value(), facts, plan, rows);
+    MeasuredRows(asked.value(), facts, plan, rows);
     return {};
 }
 

@@ -109,7 +109,7 @@ CREATE FUNCTION upkeep.advise_pool(
     environment text DEFAULT 'production')
     RETURNS TABLE (parameter text, value text, formula text, limit_value text, verdict text,
         explanation text)
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 9 SET search_path = pg_catalog, pg_temp
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 14 SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'upkeep_advise_pool';
 COMMENT ON FUNCTION upkeep.advise_pool(integer, integer, integer, text)
     IS 'pool settings for an application, from its processes and the caller''s limits';

@@ -100,6 +100,89 @@ TEST(AdvisePoolTest, RoleAndDatabaseLimits) {
     EXPECT_EQ(Ask(2, 8, 1, "production", facts).Verdict("pool_size"), "exceeds");
 }
 
+TEST(AdvisePoolTest, MeasuredLoadBesideTheArithmetic) {
+    PoolFacts facts = Server(100);  // 97 for the role, 10 of it headroom
+    EXPECT_EQ(Ask(4, 2, 1, "production", facts).Verdict("measured_concurrency"), "unknown");
+    EXPECT_EQ(Ask(4, 2, 1, "production", facts).Value("measured_concurrency"), "NULL");
+    facts.load = MeasuredLoad{.busy_ms = 150'000, .window_ms = 60'000};
+    Advice advice = Ask(4, 2, 1, "production", facts);
+    EXPECT_EQ(advice.Value("measured_concurrency"), "2.50");
+    EXPECT_EQ(advice.Verdict("measured_concurrency"), "ok");
+    EXPECT_EQ(Ask(1, 1, 1, "production", facts).Verdict("measured_concurrency"), "exceeds");
+    facts.load->busy_ms = 100 * facts.load->window_ms;
+    advice = Ask(40, 2, 1, "production", facts);
+    EXPECT_EQ(advice.Verdict("measured_concurrency"), "exceeds");
+    EXPECT_NE(Text(advice.rows["measured_concurrency"][5]).find("faster"), std::string::npos);
+}
+
+TEST(AdvisePoolTest, ReportedPoolsAreEvidence) {
+    PoolFacts facts = Server(100);
+    EXPECT_EQ(Ask(4, 2, 1, "production", facts).Verdict("reported_pools"), "unknown");
+    facts.reported = {.pools = 3, .size = 30, .checked_out = 12, .overflow = 2, .timeouts = 1};
+    Advice advice = Ask(4, 2, 1, "production", facts);
+    EXPECT_EQ(advice.Value("reported_pools"), "12 of 30 checked out");
+    EXPECT_EQ(Text(advice.rows["reported_pools"][2]),
+              "3 pools: size 30, overflow 2, waiting 0, timeouts 1");
+    EXPECT_EQ(advice.Verdict("reported_pools"), "ok");
+    facts.reported.waiting = 1;
+    EXPECT_EQ(Ask(4, 2, 1, "production", facts).Verdict("reported_pools"), "limited");
+    facts.reported.size = 86;
+    EXPECT_EQ(Ask(4, 2, 1, "production", facts).Verdict("reported_pools"), "exceeds");
+}
+
+TEST(AdvisePoolTest, WhenAPoolerIsCheaper) {
+    // 87 usable with 4 threads: 21 processes fit, the 22nd does not
+    Advice fits = Ask(21, 4, 1, "production", Server(100));
+    EXPECT_EQ(fits.Verdict("pooler"), "not_needed");
+    EXPECT_EQ(fits.Value("pooler_from_processes"), "22");
+    EXPECT_EQ(fits.Verdict("pooler_from_processes"), "ok");
+    Advice breaks = Ask(11, 4, 2, "production", Server(100));
+    EXPECT_EQ(breaks.Verdict("pooler"), "needed");
+    EXPECT_EQ(breaks.Verdict("pooler_from_processes"), "exceeds");
+    EXPECT_EQ(breaks.Value("pooler_pool_size"), "default_pool_size=87");
+    EXPECT_EQ(breaks.Value("pooler_clients"), "max_client_conn=88");
+    EXPECT_NE(Text(breaks.rows["pooler_clients"][5]).find("DB_POOL_SIZE=4"), std::string::npos);
+    // everything fits and next to nothing is busy: it still costs
+    PoolFacts idle = Server(500);
+    idle.load = MeasuredLoad{.busy_ms = 60'000, .window_ms = 60'000};
+    EXPECT_EQ(Ask(50, 4, 1, "production", idle).Verdict("pooler"), "cheaper");
+    idle.load->busy_ms *= 41;
+    EXPECT_EQ(Ask(50, 4, 1, "production", idle).Verdict("pooler"), "not_needed");
+    idle.load->busy_ms = 1;
+    EXPECT_EQ(Ask(5, 4, 1, "production", idle).Verdict("pooler"), "not_needed");
+    PoolFacts file;
+    file.is_file = true;
+    EXPECT_EQ(Ask(500, 4, 1, "production", file).rows.count("pooler_pool_size"), 0U);
+}
+
+TEST(AdvisePoolTest, MaxConnectionsExceeded) {
+    Advice advice = Ask(100, 1, 1, "production", Server(100));
+    EXPECT_EQ(advice.Verdict("pool_size"), "exceeds");
+    EXPECT_EQ(advice.Verdict("total_connections"), "exceeds");
+    EXPECT_EQ(advice.Verdict("pooler"), "needed");
+    EXPECT_NE(Text(advice.rows["guide_total_connections"][5]).find("it fits 1 processes"),
+              std::string::npos);
+    PoolFacts none = Server(5);  // nothing is left for an application
+    EXPECT_EQ(Ask(1, 1, 1, "production", none).Verdict("pooler_pool_size"), "exceeds");
+}
+
+TEST(MeasureLoadTest, SumsTopLevelStatementsOverTheTimeTheyWereSeenIn) {
+    std::vector<capture::StatementView> statements(3);
+    for (capture::StatementView& one : statements) {
+        one.counts.key.top_level = 1;
+        one.counts.totals.calls = 1;
+        one.counts.totals.total_ns = 20'000'000'000;
+        one.counts.totals.first_seen_us = 1'000'000'000;
+        one.counts.totals.last_seen_us = 1'005'000'000;
+    }
+    EXPECT_FALSE(MeasureLoad(statements).has_value());  // five seconds
+    statements[1].counts.totals.last_seen_us = 1'010'000'000;
+    EXPECT_DOUBLE_EQ(MeasureLoad(statements)->concurrency(), 6.0);
+    statements[2].counts.key.top_level = 0;  // is in its caller's time already
+    EXPECT_DOUBLE_EQ(MeasureLoad(statements)->concurrency(), 4.0);
+    EXPECT_FALSE(MeasureLoad({}).has_value());
+}
+
 TEST(AdvisePoolTest, RecycleBelowTheServersTimeout) {
     PoolFacts facts = Server(100);
     EXPECT_EQ(Ask(1, 1, 1, "production", facts).Value("pool_recycle"), "DB_POOL_RECYCLE=1800");
