@@ -7,7 +7,7 @@ PG := $(MAKE) --no-print-directory -C pg_ext PG_CONFIG=$(PG_CONFIG)
 CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres \
+.PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres check-sqlalchemy \
 	check-parity check-scripts check-storm check-random check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
 	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect bench-advice-sqlite clean
 
@@ -52,6 +52,9 @@ check-pgtap: pg  ## pgTAP on a throw-away cluster
 
 check-postgres: pg sqlite ## oracles and processes against a real server
 	@bash tests/pg/run.sh
+
+check-sqlalchemy: pg sqlite ## integrations/sqlalchemy on a real server and on SQLite
+	@UPKEEP_BUILD=$(CURDIR)/$(BUILD) bash tests/pg/run.sh tests/sqlalchemy/test_*.py
 
 check-parity: sqlite pg ## the registered calls against both hosts' catalogs and tests/spec
 	@bash tests/parity/run.sh $(BUILD)

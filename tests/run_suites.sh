@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] ||
-    suites=(lint check check-sqlite asan installcheck check-pgtap check-postgres check-parity check-scripts)
+    suites=(lint check check-sqlite asan installcheck check-pgtap check-postgres check-sqlalchemy check-parity check-scripts)
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
