@@ -5,3 +5,6 @@ CREATE FUNCTION guard_resident_kb() RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAM
 
 CREATE FUNCTION estimated_index_bytes(create_index text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'upkeep_test_index_bytes' LANGUAGE C STRICT;
+
+CREATE FUNCTION hold_extension(of_table regclass, ms integer) RETURNS void
+    AS 'MODULE_PATHNAME', 'upkeep_test_hold_extension' LANGUAGE C STRICT;

@@ -95,6 +95,21 @@ class ReportTest(Application):
         held.close()
         self.assertEqual(self.pool("waiting")[0]["timeouts"], 2)
 
+    def test_connections_that_are_not_given_back(self):
+        engine = self.engine(name="leaky", pool_size=3, max_overflow=0, pool_timeout=0.1)
+        listeners.report_pool(engine, every=0)
+        leaked = [engine.connect() for _ in range(2)]
+        for connection in leaked:
+            connection.execute(text("SELECT 1"))
+        time.sleep(0.5)
+        engine.connect().close()
+        self.assertEqual(self.pool("leaky")[0]["checked_out"], 2)
+        held = self.dicts("SELECT * FROM upkeep.connections WHERE application_name = 'leaky' AND state = 'idle in transaction'")
+        self.assertEqual(len(held), 2)
+        for row in held:  # who holds them, for how long, and what was done last
+            self.assertGreater(row["state_ms"], 400)
+            self.assertEqual((row["query"], row["user_name"]), ("SELECT 1", "application"))
+
     def test_throttled(self):
         engine = self.engine(name="throttled", pool_size=2)
         listeners.report_pool(engine, name="web", every=3600)

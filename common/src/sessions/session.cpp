@@ -26,9 +26,15 @@ int64_t GroupPid(const SessionSnapshot& session) {
     return session.leader_pid != 0 ? session.leader_pid : session.pid;
 }
 
+/// Of a node: the session, and who of its parallel group waits for a lock (itself if none does).
+struct Member {
+    const SessionSnapshot* session = nullptr;
+    const SessionSnapshot* waiter = nullptr;
+};
+
 /// One node per session; a parallel worker's waits go to its leader's node.
 std::vector<LockNode> Nodes(const std::vector<SessionSnapshot>& sessions, int64_t now_us,
-                            std::vector<const SessionSnapshot*>* of_node) {
+                            std::vector<Member>* of_node) {
     std::vector<LockNode> nodes;
     std::map<int64_t, size_t> by_pid;
     for (const SessionSnapshot& session : sessions) {
@@ -36,11 +42,15 @@ std::vector<LockNode> Nodes(const std::vector<SessionSnapshot>& sessions, int64_
         const auto [found, is_new] = by_pid.emplace(GroupPid(session), nodes.size());
         if (is_new) {
             nodes.emplace_back().pid = GroupPid(session);
-            of_node->push_back(&session);
+            of_node->push_back({&session, &session});
         }
         LockNode& node = nodes[found->second];
+        Member& member = (*of_node)[found->second];
+        if (session.lock_mode && !member.waiter->lock_mode) {
+            member.waiter = &session;
+        }
         if (leads) {
-            (*of_node)[found->second] = &session;
+            member.session = &session;
             node.is_idle_in_transaction =
                 session.state == kIdleInTransaction || session.state == kAborted;
             node.is_prepared = session.pid == 0;
@@ -79,7 +89,7 @@ std::optional<double> StateMs(const SessionSnapshot& session, int64_t now_us) {
 }
 
 void CountBlocked(std::vector<SessionSnapshot>* sessions) {
-    std::vector<const SessionSnapshot*> of_node;
+    std::vector<Member> of_node;
     const std::vector<LockNode> nodes = Nodes(*sessions, 0, &of_node);
     std::map<int64_t, int64_t> counts;
     for (const LockRow& row : BuildLockTree(nodes)) {
@@ -158,14 +168,15 @@ void RunningStatements(const std::vector<SessionSnapshot>& sessions, int64_t now
 }
 
 void LockTree(const std::vector<SessionSnapshot>& sessions, int64_t now_us, RowSink& rows) {
-    std::vector<const SessionSnapshot*> of_node;
+    std::vector<Member> of_node;
     const std::vector<LockNode> nodes = Nodes(sessions, now_us, &of_node);
     for (LockRow& row : BuildLockTree(nodes)) {
         const LockNode& node = nodes[row.node];
-        const SessionSnapshot& session = *of_node[row.node];
+        const SessionSnapshot& session = *of_node[row.node].session;
+        const SessionSnapshot& waiter = *of_node[row.node].waiter;
         rows.Add({int64_t{row.depth}, std::move(row.path), node.pid, node.blocked_by, row.root_pid,
                   Text(session.state), node.blocked_by.empty() ? Value() : Value(node.waits_ms),
-                  Text(session.lock_mode), Text(session.lock_target), Text(session.query),
+                  Text(waiter.lock_mode), Text(waiter.lock_target), Text(session.query),
                   row.suggested_action});
     }
 }
