@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "capture_views.h"
 #include "host_query.h"
+#include "pool_reports.h"
 #include "shmem.h"
 #include "upkeep/publish/metrics.h"
 #include "upkeep/publish/report.h"
@@ -54,6 +55,10 @@ upkeep::publish::MetricFacts GatherFacts(const upkeep::publish::MetricRequest& r
     // One session's private counts are not the server's: metrics leave them out.
     if (upkeep::pg::IsStoreShared() && request.Wants(upkeep::publish::Source::kCapture)) {
         facts.capture = {store->Status(), store->limits(), upkeep::pg::VisibleCounters()};
+    }
+    if (upkeep::pg::KeepsPoolReports() && request.Wants(upkeep::publish::Source::kPools)) {
+        facts.pools = upkeep::sessions::SumPools(
+            upkeep::pg::VisiblePools(), GetCurrentTimestamp() + upkeep::pg::kPostgresEpochUs);
     }
     return facts;
 }

@@ -55,9 +55,15 @@ Result<void> CheckHealthCall(sqlite3* db, const Arguments&, RowSink& rows) {
     for (health::Observation& one : health::ObserveIndexes(inventory)) {
         seen.push_back(std::move(one));
     }
-    for (health::Observation& one :
-         health::ObservePools(ReadPools(db), std::nullopt, WallClockUs())) {
-        seen.push_back(std::move(one));
+    if (const Result<std::vector<sessions::PoolRecord>> pools = TryReadPools(db); pools.ok()) {
+        for (health::Observation& one :
+             health::ObservePools(pools.value(), std::nullopt, WallClockUs())) {
+            seen.push_back(std::move(one));
+        }
+    } else {
+        health::Observation& unread = seen.emplace_back();
+        unread.code = "pool_metrics";
+        unread.unknown_because = pools.error().message();
     }
     health::CheckHealth(Hosts::kSqlite, seen, rows);
     return {};

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "capture_memory.h"
+#include "pool_reports.h"
 #include "stmt.h"
 #include "trace.h"
 #include "upkeep/publish/metrics.h"
@@ -68,6 +69,11 @@ std::vector<publish::Sample> SamplesNow(sqlite3* db, const MetricRequest& reques
     facts.host_version = sqlite3_libversion();
     facts.database = DatabaseName(db);
     facts.capture = Captured();
+    if (request.Wants(publish::Source::kPools)) {
+        if (const Result<std::vector<sessions::PoolRecord>> pools = TryReadPools(db); pools.ok()) {
+            facts.pools = sessions::SumPools(pools.value(), WallClockUs());
+        }
+    }
     ModuleCalls calls(db);
     return publish::Samples(request, facts, calls);
 }

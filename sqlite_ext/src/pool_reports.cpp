@@ -215,6 +215,17 @@ std::vector<PoolRecord> ReadPools(sqlite3* db) {
     return pools;
 }
 
+Result<std::vector<PoolRecord>> TryReadPools(sqlite3* db) {
+    try {
+        return ReadPools(db);
+    } catch (const Error& error) {
+        if (error.code() == Code::kInterrupted) {
+            throw;
+        }
+        return error;
+    }
+}
+
 std::string WhereReportsAreKept(sqlite3* db) {
     const std::string name = MainFile(db);
     if (!IsPersistent(name)) {

@@ -20,6 +20,9 @@ void KeepPoolReport(sqlite3* db, const sessions::PoolRecord& record);
 /// is a state file that cannot be read.
 std::vector<sessions::PoolRecord> ReadPools(sqlite3* db);
 
+/// The same; a state file that cannot be read is a value.
+Result<std::vector<sessions::PoolRecord>> TryReadPools(sqlite3* db);
+
 /// Where reports of this database's pools are kept, in words.
 std::string WhereReportsAreKept(sqlite3* db);
 

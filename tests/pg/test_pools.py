@@ -141,6 +141,16 @@ class PoolsTest(SessionsTest):
         self.assertEqual([(row["pool"], row["size"]) for row in self.pools("crowd")],
                          [(f"c{i}", 200) for i in range(8)])
 
+    def test_metrics(self):
+        Server().restart()
+        self.db = self.open("postgres", "asker")
+        self.report("a", 5, 7, 2, 3, 1, 250)
+        self.report("b", 5, 1, 0, 0)
+        row, = self.rows("SELECT upkeep.metrics('upkeep', ARRAY['reported_pool_connections', 'reported_pool_wait_seconds']) AS text")
+        self.assertIn('upkeep_reported_pool_connections{state="idle"} 4\n', row["text"])
+        self.assertIn('upkeep_reported_pool_connections{state="used"} 8\n', row["text"])
+        self.assertIn("upkeep_reported_pool_wait_seconds 0.25\n", row["text"])
+
     def test_reports_are_no_statements_of_the_application(self):
         self.report("unseen", 5, 1, 0, 0)
         self.assertEqual(self.rows("SELECT query FROM upkeep.statements WHERE query LIKE '%%report_pool%%'"), [])

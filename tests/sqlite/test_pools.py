@@ -112,6 +112,11 @@ class PoolsTest(host.Asks, unittest.TestCase):
                                                        encoding="utf-8")
         self.rows("SELECT upkeep_report_pool('p', 3, 1, 0, 0)")
         self.refuses("state file", "SELECT * FROM upkeep_pools")
+        # what is made of many calls leaves this one out
+        status, evidence = self.rows("SELECT status, evidence FROM upkeep_check_health WHERE code = 'pool_metrics'")[0]
+        self.assertEqual(status, "unknown")
+        self.assertIn("state file", evidence)
+        self.assertNotIn("reported_pool", self.value("SELECT upkeep_metrics()"))
 
     def test_bounded(self):
         self.rows("SELECT upkeep_set('persist', 'off')")
@@ -121,6 +126,12 @@ class PoolsTest(host.Asks, unittest.TestCase):
         self.rows("SELECT upkeep_set('persist', 'on')")
         self.rows("SELECT upkeep_report_pool('last', 5, 1, 0, 0)")
         self.assertEqual(self.elsewhere("SELECT count(*) FROM upkeep_pools"), [(1000,)])
+
+    def test_metrics(self):
+        self.rows("SELECT upkeep_report_pool('p', 5, 7, 2, 3)")
+        text = self.value("SELECT upkeep_metrics('upkeep', '[\"reported_pool_connections\"]')")
+        self.assertIn('upkeep_reported_pool_connections{state="idle"} 0\n', text)
+        self.assertIn('upkeep_reported_pool_connections{state="used"} 7\n', text)
 
     def test_threads(self):
         def run(number):

@@ -222,6 +222,21 @@ void AddWorkflows(const TextRows& rows, Collector& out) {
     }
 }
 
+/// Pools have no labels of their own: how many there are is the applications' to say.
+void AddPools(const sessions::PoolSums& sums, Collector& out) {
+    const auto number = [](int64_t count) { return static_cast<double>(count); };
+    out.Add("reported_pools", {{"state", "reporting"}}, number(sums.pools));
+    out.Add("reported_pools", {{"state", "silent"}}, number(sums.stale));
+    out.Add("reported_pool_connections", {{"state", "idle"}},
+            number(sums.size - (sums.checked_out - sums.overflow)));
+    out.Add("reported_pool_connections", {{"state", "used"}}, number(sums.checked_out));
+    out.Add("reported_pool_size", {}, number(sums.size));
+    out.Add("reported_pool_overflow", {}, number(sums.overflow));
+    out.Add("reported_pool_waiting", {}, number(sums.waiting));
+    out.Add("reported_pool_timeouts", {}, number(sums.timeouts));
+    out.Add("reported_pool_wait_seconds", {}, sums.wait_ms / kMsPerSecond);
+}
+
 /// The rows, if the source is wanted and can be read.
 std::optional<TextRows> ReadIf(const MetricRequest& request, Source source, const OwnQuery& query,
                                OwnCalls& calls) {
@@ -278,6 +293,9 @@ std::vector<Sample> Samples(const MetricRequest& request, const MetricFacts& fac
                                   "group_by", "all"},
                                  calls)) {
         AddWorkflows(*rows, out);
+    }
+    if (facts.pools && request.Wants(Source::kPools)) {
+        AddPools(*facts.pools, out);
     }
     return out.Take();
 }

@@ -163,6 +163,7 @@ PoolSums SumPools(std::span<const PoolRecord> pools, int64_t now_us) {
         sums.overflow += pool.overflow;
         sums.waiting += pool.waiting;
         sums.timeouts += pool.timeouts;
+        sums.wait_ms += pool.wait_ms;
     }
     return sums;
 }

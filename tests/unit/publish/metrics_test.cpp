@@ -230,6 +230,32 @@ TEST(Samples, StatesAreDisjointAndWorkersAreNoClients) {
     EXPECT_EQ(hidden.find("pool_connections{"), std::string::npos);
 }
 
+TEST(Samples, ReportedPoolsAreSummed) {
+    MetricFacts facts;
+    facts.pools = sessions::PoolSums{.pools = 2,
+                                     .stale = 1,
+                                     .size = 10,
+                                     .checked_out = 9,
+                                     .overflow = 2,
+                                     .waiting = 3,
+                                     .timeouts = 4,
+                                     .wait_ms = 1500};
+    FakeCalls calls;
+    const std::string text = Exposition("upkeep", Samples(WholeRequest(), facts, calls));
+    for (const char* line :
+         {"upkeep_reported_pools{state=\"reporting\"} 2\n",
+          "upkeep_reported_pools{state=\"silent\"} 1\n",
+          "upkeep_reported_pool_connections{state=\"idle\"} 3\n",
+          "upkeep_reported_pool_connections{state=\"used\"} 9\n", "upkeep_reported_pool_size 10\n",
+          "upkeep_reported_pool_overflow 2\n", "upkeep_reported_pool_waiting 3\n",
+          "upkeep_reported_pool_timeouts 4\n", "upkeep_reported_pool_wait_seconds 1.5\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line;
+    }
+    facts.pools.reset();
+    const std::string none = Exposition("upkeep", Samples(WholeRequest(), facts, calls));
+    EXPECT_EQ(none.find("reported_pool"), std::string::npos);
+}
+
 TEST(Families, AreNamedByTheRules) {
     for (const Family& family : AllFamilies()) {
         const bool is_counter = family.type == MetricType::kCounter;

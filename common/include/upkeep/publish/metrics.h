@@ -14,6 +14,7 @@
 #include "upkeep/base/table_function.h"
 #include "upkeep/capture/store.h"
 #include "upkeep/publish/own_calls.h"
+#include "upkeep/sessions/pool_report.h"
 
 namespace upkeep::publish {
 
@@ -30,6 +31,7 @@ enum class Source : uint8_t {
     kDatabase,
     kHealth,
     kWorkflows,
+    kPools,
 };
 
 struct Family {
@@ -71,6 +73,7 @@ struct MetricFacts {
     std::string host_version;  // `15.14`
     std::string database;      // the caller's
     std::optional<CaptureFacts> capture;
+    std::optional<sessions::PoolSums> pools = {};  // what they reported; nullopt: it is not kept
 };
 
 /// The arguments of metrics(), checked.

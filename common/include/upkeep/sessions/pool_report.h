@@ -81,6 +81,7 @@ struct PoolSums {
     int64_t overflow = 0;
     int64_t waiting = 0;
     int64_t timeouts = 0;
+    double wait_ms = 0;
 };
 PoolSums SumPools(std::span<const PoolRecord> pools, int64_t now_us);
 
