@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 
 #include "pool_plan.h"
 
@@ -16,9 +16,9 @@ constexpr int64_t kManyConnections = 100;
 constexpr double kMostlyIdle = 10;  // connections for each busy one
 
 std::string Decimal(double number) {
-    char text[64];
-    std::snprintf(text, sizeof(text), "%.2f", number);
-    return text;
+    char text[400];  // the largest double has 309 digits
+    const auto end = std::to_chars(text, text + sizeof(text), number, std::chars_format::fixed, 2);
+    return std::string(text, end.ptr);
 }
 
 void LoadRow(const PoolFacts& facts, const Plan& plan, Rows& rows) {
