@@ -3,9 +3,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <set>
+
+#include "force.h"
 
 namespace upkeep::sqlite {
 
@@ -33,6 +36,9 @@ std::string FileOr(const std::string& file) {
 std::optional<std::string> StateOf(const ConnectionView& view) {
     if (view.is_running) {
         return std::string(sessions::kActive);
+    }
+    if (view.connection->poison != Poison::kNone) {
+        return std::string(sessions::kAborted);
     }
     const auto& events = view.connection->events;
     int open = view.open_statements;
@@ -76,7 +82,16 @@ SessionSnapshot FromView(const ConnectionView& view, const std::string& process)
         session.query = view.oldest_statement;
     }
     session.started_us = connection.opened_us;
+    session.rollback_refusal = RollBackRefusal(view);
     session.state_change_us = view.last_event_us;
+    if (session.state == sessions::kAborted) {
+        session.state_change_us = std::max(view.last_event_us, connection.rolled_back_us.load());
+    }
+    if (view.is_interrupted) {
+        session.refusal =
+            "it was interrupted already: its open statement fails at its next step, and its owner "
+            "has not stepped it since";
+    }
     session.query_start_us = session.state == sessions::kActive ? view.last_event_us : 0;
     session.xact_start_us = connection.events.transaction_us;
     const int txn_state =
@@ -135,12 +150,21 @@ std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
     return sessions;
 }
 
-Outcome ProcessSessions::Act(const SessionSnapshot& seen, sessions::RuleAction, sessions::MustBe) {
+Outcome ProcessSessions::Act(const SessionSnapshot& seen, sessions::RuleAction action,
+                             sessions::MustBe) {
     for (const ConnectionView& view : views_) {
-        if (view.connection->id == seen.pid) {
-            const Result<void> done = Interrupt(view);
-            return done.ok() ? Outcome{} : Outcome{Outcome::What::kChanged, done.error().message()};
+        if (view.connection->id != seen.pid) {
+            continue;
         }
+        const bool interrupts =
+            action == sessions::RuleAction::kCancel || view.open_statements > 0 || view.is_running;
+        const Result<void> done = interrupts ? Interrupt(view) : RollBack(view);
+        if (done.ok()) {
+            return {};
+        }
+        return {done.error().code() == Code::kUnsupported ? Outcome::What::kRefused
+                                                          : Outcome::What::kChanged,
+                done.error().message()};
     }
     return {Outcome::What::kRefused, "no connection of this process"};
 }

@@ -26,7 +26,7 @@ class ProcessSessions : public sessions::SessionPort {
     explicit ProcessSessions(sqlite3* db) : db_(db) {}
 
     std::vector<sessions::SessionSnapshot> Look(int64_t* now_us) override;
-    /// Interrupts; nothing else is sound from outside the connection.
+    /// Interrupts what runs or has an open statement; else rolls the transaction back (force.h).
     sessions::Outcome Act(const sessions::SessionSnapshot& seen, sessions::RuleAction action,
                           sessions::MustBe must_be) override;
     void Notice(const std::string&, const std::string&) override {}
