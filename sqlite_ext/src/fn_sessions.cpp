@@ -58,20 +58,9 @@ Result<void> ReapCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     return sessions::ReapSessions(arguments, port, rows);
 }
 
-/// An SQLite database has no process of its own: rules that were kept would end nothing.
-Result<void> RulesCall(sqlite3*, const Arguments&, RowSink&) {
-    return {};
-}
-
 /// Nothing applies rules, so there is nothing that they did.
 Result<void> LogCall(sqlite3*, const Arguments&, RowSink&) {
     return {};
-}
-
-Error RefuseRules() {
-    return Error(Code::kUnsupported,
-                 "upkeep_reap_rules holds no rules: SQLite has no process that would apply them",
-                 "call upkeep_reap_sessions with the rule's conditions whenever they are to count");
 }
 
 Result<void> PoolCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
@@ -89,7 +78,7 @@ constexpr Body kBodies[] = {
     {.call = "lock_tree", .rows = LockTreeCall},
     {.call = "end_session", .rows = EndCall},
     {.call = "reap_sessions", .rows = ReapCall},
-    {.call = "reap_rules", .rows = RulesCall, .refuse = RefuseRules},
+    {.call = "reap_rules", .table = RegisterRulesTable},
     {.call = "reap_log", .rows = LogCall},
     {.call = "advise_pool", .rows = PoolCall},
 };

@@ -331,21 +331,6 @@ class EndingTest(SessionsTest):
         self.refuses("unsafe use", "SELECT * FROM v")
 
 
-class RulesTest(SessionsTest):
-    def test_there_are_no_rules(self):
-        self.assertEqual(self.rows("SELECT * FROM upkeep_reap_rules"), [])
-        self.assertEqual(self.rows("SELECT count(*) FROM upkeep_reap_rules WHERE name = 'a'"), [(0,)])
-
-    def test_writing_says_why_not(self):
-        for sql in ("INSERT INTO upkeep_reap_rules (name) VALUES ('a')",
-                    "INSERT INTO upkeep_reap_rules (name, idle_for) SELECT 'a', 1"):
-            self.refuses("SQLite has no process that would apply them", sql)
-            self.refuses("call upkeep_reap_sessions", sql)
-        self.rows("UPDATE upkeep_reap_rules SET priority = 1")  # of no rows: nothing to refuse
-        self.rows("DELETE FROM upkeep_reap_rules")
-        self.assertEqual(self.rows("SELECT * FROM upkeep_reap_rules"), [])
-
-
 class AdvisePoolTest(SessionsTest):
     def test_a_file_has_one_writer(self):
         rows = {row[0]: row[1:] for row in self.rows("SELECT * FROM upkeep_advise_pool(4, 2)")}
