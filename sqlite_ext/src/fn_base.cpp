@@ -5,6 +5,7 @@
 #include "flusher.h"
 #include "settings_state.h"
 #include "stmt.h"
+#include "supervisor.h"
 #include "trace.h"
 #include "upkeep/base/capabilities.h"
 #include "upkeep/base/version.h"
@@ -98,6 +99,12 @@ Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
         facts.preload_advice = "use an SQLite built with its JSON functions";
     }
     FindCapture(db, &facts);
+    facts.reap_reason =
+        SettingValue("reaper") == "on"
+            ? "by rule, and on demand: transactions of connections that are captured and have a "
+              "mutex"
+            : "on demand: transactions of connections that are captured and have a mutex; by rule "
+              "once upkeep_set('reaper', 'on')";
     facts.is_read_only = sqlite3_db_readonly(db, "main") == 1;
     Capabilities(facts, rows);
     return {};
@@ -119,11 +126,15 @@ Result<Value> SetCall(sqlite3*, const Arguments& arguments) {
     if (!changed.ok()) {
         return changed.error();
     }
+    Result<void> applied;
     if (name == "flush_interval") {
-        if (const Result<void> applied = ApplyFlushInterval(); !applied.ok()) {
-            ChangeSetting(name, before).OrThrow();
-            return applied.error();
-        }
+        applied = ApplyFlushInterval();
+    } else if (name == "reaper" || name == "reaper_interval") {
+        applied = ApplyReaper();
+    }
+    if (!applied.ok()) {
+        ChangeSetting(name, before).OrThrow();
+        return applied.error();
     }
     return Value(std::move(changed).value());
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
 #include "sessions.h"
+#include "supervisor.h"
 #include "upkeep/sessions/pool.h"
 
 namespace upkeep::sqlite {
@@ -12,7 +13,8 @@ using sessions::SessionSnapshot;
 
 Result<void> ConnectionsCall(sqlite3* db, const Arguments&, RowSink& rows) {
     int64_t now_us = 0;
-    const std::vector<SessionSnapshot> all = ProcessSessions(db).Look(&now_us);
+    std::vector<SessionSnapshot> all = ProcessSessions(db).Look(&now_us);
+    AddNextEnds(now_us, &all);
     sessions::Connections(all, now_us, rows);
     return {};
 }
@@ -58,11 +60,6 @@ Result<void> ReapCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     return sessions::ReapSessions(arguments, port, rows);
 }
 
-/// Nothing applies rules, so there is nothing that they did.
-Result<void> LogCall(sqlite3*, const Arguments&, RowSink&) {
-    return {};
-}
-
 Result<void> PoolCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     sessions::PoolFacts facts;
     facts.limits = Limits(db);
@@ -79,7 +76,7 @@ constexpr Body kBodies[] = {
     {.call = "end_session", .rows = EndCall},
     {.call = "reap_sessions", .rows = ReapCall},
     {.call = "reap_rules", .table = RegisterRulesTable},
-    {.call = "reap_log", .rows = LogCall},
+    {.call = "reap_log", .rows = ReapLog},
     {.call = "advise_pool", .rows = PoolCall},
 };
 

@@ -11,6 +11,7 @@
 
 #include "fork_safe.h"
 #include "private_opening.h"
+#include "supervisor.h"
 
 namespace upkeep::sqlite {
 
@@ -96,6 +97,7 @@ std::shared_ptr<Connection> Enlist(sqlite3* db) {
 int NewConnection(sqlite3* db, char**, const sqlite3_api_routines*) {
     if (private_openings == 0) {
         RegisterConnection(db);
+        ApplyReaperInChild();
     }
     return SQLITE_OK;
 }

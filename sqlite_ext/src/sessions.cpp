@@ -18,8 +18,6 @@ using sessions::Outcome;
 using sessions::SessionKind;
 using sessions::SessionSnapshot;
 
-constexpr const char* kInMemory = ":memory:";
-
 std::string ProcessName(int64_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
     std::string name;
@@ -128,16 +126,23 @@ SessionSnapshot FromLocks(const ForeignLocks& other, const std::string& file) {
 
 }  // namespace
 
-std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
+std::vector<SessionSnapshot> ProcessSessions::LookHere(int64_t* now_us) {
     views_ = ViewConnections(db_);
     *now_us = std::chrono::duration_cast<std::chrono::microseconds>(
                   std::chrono::system_clock::now().time_since_epoch())
                   .count();
     const std::string process = ProcessName(getpid());
     std::vector<SessionSnapshot> sessions;
-    std::set<std::string> files;
     for (const ConnectionView& view : views_) {
         sessions.push_back(FromView(view, process));
+    }
+    return sessions;
+}
+
+std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
+    std::vector<SessionSnapshot> sessions = LookHere(now_us);
+    std::set<std::string> files;
+    for (const ConnectionView& view : views_) {
         if (!view.connection->file.empty()) {
             files.insert(view.connection->file);
         }

@@ -8,6 +8,9 @@
 
 namespace upkeep::sqlite {
 
+/// Stands for the file of a database that has none.
+inline constexpr const char* kInMemory = ":memory:";
+
 /// One other process that has a file open, from the kernel's table of locks.
 struct ForeignLocks {
     int64_t pid = 0;
@@ -26,6 +29,8 @@ class ProcessSessions : public sessions::SessionPort {
     explicit ProcessSessions(sqlite3* db) : db_(db) {}
 
     std::vector<sessions::SessionSnapshot> Look(int64_t* now_us) override;
+    /// This process's only.
+    std::vector<sessions::SessionSnapshot> LookHere(int64_t* now_us);
     /// Interrupts what runs or has an open statement; else rolls the transaction back (force.h).
     sessions::Outcome Act(const sessions::SessionSnapshot& seen, sessions::RuleAction action,
                           sessions::MustBe must_be) override;

@@ -28,7 +28,7 @@ constexpr Column kConnections[] = {
      "sessions that wait for it, directly or not; SQLite: NULL, who waits cannot be seen"},
     {"holds_xmin", Type::kBool,
      "has a snapshot or transaction id that keeps dead rows (SQLite: the WAL) from cleaning up"},
-    {"rule", Type::kText, "rule that will end it next, NULL: none"},
+    {"rule", Type::kText, "rule that will end it next, NULL: none; SQLite: while the reaper is on"},
     {"reap_in_ms", Type::kFloat8, "time until then, NULL: never"},
     {"query", Type::kText, "its statement, or the last one; SQLite: the oldest that is open"},
     {"visible", Type::kBool, "may the caller see state, times and text; they are NULL if not"},
@@ -101,7 +101,8 @@ constexpr Column kReapSessions[] = {
     {"state", Type::kText, "state it was in"},
     {"state_ms", Type::kFloat8, "and for how long"},
     {"action", Type::kText,
-     "would_end, ended (SQLite: its statement was interrupted), refused, skipped"},
+     "would_end, ended (SQLite: its open statement was interrupted, or else its transaction "
+     "rolled back, see reason), refused, skipped"},
     {"reason", Type::kText, "why"},
 };
 
@@ -162,7 +163,7 @@ constexpr Column kAdvisePool[] = {
 constexpr Parameter kEndParameters[] = {
     {"session_pid", Type::kInt, nullptr, "a pid from connections"},
     {"mode", Type::kText, "cancel",
-     "cancel: its statement; end: the session (SQLSTATE 57P01), not in SQLite"},
+     "cancel: its statement; end: the session (SQLSTATE 57P01); SQLite: its transaction"},
     {"dry_run", Type::kBool, "true", "only say what would be done"},
 };
 
@@ -275,8 +276,8 @@ constexpr TableFunction kCalls[] = {
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
      .doc = "what the rules of reap_rules did, a row for each action, the last 10,000; PostgreSQL: "
-            "kept in the database that the setting database names; SQLite: in memory, of this "
-            "process",
+            "kept in the database that the setting database names; SQLite: in the state file, in "
+            "memory where there is none",
      .since = "0.1.0",
      .parameters = {},
      .columns = kReapLog},

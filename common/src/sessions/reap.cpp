@@ -82,6 +82,11 @@ Verdict VerdictOf(RuleAction action) {
     return Verdict::kLog;
 }
 
+/// SQLite ends transactions: the connection is still there, and has nothing left to keep.
+bool IsEnded(const SessionSnapshot& session) {
+    return session.interrupt_only && session.state == kAborted;
+}
+
 bool IsSameState(const PastAction& past, const SessionSnapshot& session) {
     return past.pid == session.pid && past.started_us == session.started_us &&
            past.state_since_us == StateSinceUs(session);
@@ -110,8 +115,8 @@ class Round {
           acted_(rules.size()) {
         for (size_t i = 0; i < rules.size(); ++i) {
             for (const SessionSnapshot& session : sessions) {
-                const bool counts =
-                    session.kind == SessionKind::kClient && MatchesWho(session, rules[i]);
+                const bool counts = session.kind == SessionKind::kClient && !IsEnded(session) &&
+                                    MatchesWho(session, rules[i]);
                 present_[i] += counts ? 1 : 0;
             }
             staying_[i] = present_[i];

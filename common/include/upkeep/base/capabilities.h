@@ -28,6 +28,7 @@ struct HostFacts {
     bool can_show_progress = false;
     std::string progress_reason = {};  // empty: this host has no such call
     bool reaps_in_session = false;     // who is to end looks itself, and may refuse
+    std::string reap_reason = {};      // in the host's words; empty: in ours
 };
 
 /// One row per feature: feature, available, tier, reason, how_to_enable.
