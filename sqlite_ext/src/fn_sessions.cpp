@@ -35,7 +35,7 @@ Result<void> RunningCall(sqlite3* db, const Arguments&, RowSink& rows) {
 
 Result<void> LockTreeCall(sqlite3* db, const Arguments&, RowSink& rows) {
     int64_t now_us = 0;
-    sessions::LockHolders(ProcessSessions(db).Look(&now_us), rows);
+    sessions::LockHolders(ProcessSessions(db).LookAtLocks(&now_us), rows);
     return {};
 }
 

@@ -8,7 +8,9 @@
 #include <fstream>
 #include <set>
 
+#include "capture_memory.h"
 #include "force.h"
+#include "wal_view.h"
 
 namespace upkeep::sqlite {
 
@@ -152,6 +154,35 @@ std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
             sessions.push_back(FromLocks(other, file));
         }
     }
+    return sessions;
+}
+
+void ProcessSessions::AddWalNotes(std::vector<SessionSnapshot>* sessions) const {
+    const std::string file = MainFile(db_);
+    const std::optional<WalView> wal = LookAtWal(db_);
+    if (!wal) {
+        return;
+    }
+    ForeignLocks here;
+    const std::vector<ForeignLocks> others = LocksOfOthers(file, &here);
+    for (SessionSnapshot& session : *sessions) {
+        if (!session.lock_mode || session.database_name != file) {
+            continue;
+        }
+        uint8_t slots = here.read_slots;  // which of them is which connection's is not known
+        if (session.kind == SessionKind::kOtherProcess) {
+            const auto found =
+                std::find_if(others.begin(), others.end(),
+                             [&](const ForeignLocks& other) { return other.pid == session.pid; });
+            slots = found != others.end() ? found->read_slots : 0;
+        }
+        session.lock_note = PinnedNote(*wal, slots);
+    }
+}
+
+std::vector<SessionSnapshot> ProcessSessions::LookAtLocks(int64_t* now_us) {
+    std::vector<SessionSnapshot> sessions = Look(now_us);
+    AddWalNotes(&sessions);
     return sessions;
 }
 

@@ -17,12 +17,14 @@ struct ForeignLocks {
     bool writes = false;       // RESERVED or above, or the WAL's write lock
     bool reads = false;        // pins a snapshot: a read mark of the WAL, or SHARED without a WAL
     bool checkpoints = false;  // or recovers
+    uint8_t read_slots = 0;    // of the WAL's read marks, as bits
 };
 
 /// Other processes that hold locks on the database `file`, by pid. Linux; elsewhere none.
 /// Note: looks at names and inodes only. Opening and closing the file would drop this process's own
 /// locks on it. Processes of another pid namespace are not seen.
-std::vector<ForeignLocks> LocksOfOthers(const std::string& file);
+/// `own`: this process's as well, as one.
+std::vector<ForeignLocks> LocksOfOthers(const std::string& file, ForeignLocks* own = nullptr);
 
 class ProcessSessions : public sessions::SessionPort {
   public:
@@ -35,9 +37,14 @@ class ProcessSessions : public sessions::SessionPort {
     sessions::Outcome Act(const sessions::SessionSnapshot& seen, sessions::RuleAction action,
                           sessions::MustBe must_be) override;
     void Notice(const std::string&, const std::string&) override {}
+    /// The same with what each keeps from being checkpointed. The caller's thread only.
+    std::vector<sessions::SessionSnapshot> LookAtLocks(int64_t* now_us);
     std::string CurrentDatabase() override;
 
   private:
+    /// Says of each that pins the caller's WAL how much of it.
+    void AddWalNotes(std::vector<sessions::SessionSnapshot>* sessions) const;
+
     sqlite3* db_;
     std::vector<ConnectionView> views_;  // of the last Look
 };

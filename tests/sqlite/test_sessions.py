@@ -200,6 +200,41 @@ class OtherProcessTest(SessionsTest):
         self.assertEqual(self.rows("SELECT * FROM upkeep_lock_tree"), [])
         self.assertEqual(self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0], 0)
 
+    def test_what_it_keeps_from_being_checkpointed(self):
+        child = self.second("SELECT x FROM t")
+        for i in range(50):
+            self.rows("INSERT INTO t VALUES (?)", "x" * 3000)
+        busy, frames, done = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        self.assertEqual(busy, 1)
+        self.assertGreater(frames, done)
+        (action,) = self.rows("SELECT suggested_action FROM upkeep_lock_tree WHERE pid = ?",
+                              child.pid)[0]
+        self.assertIn(f"it sees the WAL up to frame {done} of {frames}, so {frames - done} frames"
+                      f" ({(frames - done) * 4} kB) cannot be checkpointed", action)
+        child.communicate()
+        self.assertEqual(self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0], (0, 0, 0))
+
+    def test_what_a_connection_of_ours_keeps_from_being_checkpointed(self):
+        db, pid = self.opened()
+        cursor = db.execute("SELECT x FROM t")
+        cursor.fetchone()
+        for i in range(50):
+            self.rows("INSERT INTO t VALUES (?)", "x" * 3000)
+        busy, frames, done = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        (action,) = self.rows("SELECT suggested_action FROM upkeep_lock_tree WHERE pid = ?", pid)[0]
+        self.assertIn(f"up to frame {done} of {frames}", action)
+
+    def test_looking_makes_no_shared_memory(self):
+        for setup in ("PRAGMA journal_mode = delete", "PRAGMA locking_mode = exclusive"):
+            path = self.path + str(len(setup))
+            db = host.connect(database=path, isolation_level=None)
+            self.addCleanup(db.close)
+            db.execute(setup).fetchall()
+            db.execute("PRAGMA journal_mode = wal" if "exclusive" in setup else setup).fetchall()
+            db.execute("CREATE TABLE t(x)")
+            db.execute("SELECT * FROM upkeep_lock_tree").fetchall()
+            self.assertFalse(os.path.exists(path + "-shm"), setup)
+
     def test_a_writer(self):
         child = self.second("BEGIN IMMEDIATE")
         self.assertEqual(self.rows("SELECT pid, mode FROM upkeep_lock_tree"), [(child.pid, "write")])
