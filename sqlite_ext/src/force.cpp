@@ -181,7 +181,8 @@ Result<void> RollBack(const ConnectionView& seen) {
     }
     const HeldConnection& connection = held.value();
     const ConnectionView now = connection.Look();
-    if (HasMovedOn(seen, now) || now.open_statements != 0 || now.autocommit != 0) {
+    const bool was_first = connection.connection().poison == Poison::kNone;  // others end, too
+    if (!was_first || HasMovedOn(seen, now) || now.open_statements != 0 || now.autocommit != 0) {
         return Error(Code::kBusy, "it has moved on since it was looked at");
     }
     const int last = sqlite3_errcode(connection.db());

@@ -124,39 +124,44 @@ class Overseer {
                         .started_us = session.started_us,
                         .state_since_us = sessions::StateSinceUs(session)};
         if (decision.verdict == Verdict::kRefuse) {
-            const bool is_known = std::any_of(
-                refused_.begin(), refused_.end(),
-                [&](const PastAction& one) { return one.rule == past.rule && IsOf(one, session); });
-            if (!is_known) {  // once for as long as it stays so
-                refused_.push_back(std::move(past));
-                log->push_back(LogRow(session, rule, now_us, "refused: " + decision.because));
-            }
+            LogOnce(session, rule, std::move(past), "refused: " + decision.because, log);
             return;
         }
-        std::string outcome = Do(session, decision, port);
+        const Outcome outcome =
+            decision.verdict == Verdict::kLog
+                ? Outcome{}
+                : port.Act(session, ActionOf(decision.verdict), sessions::MustBe::kSameState);
+        if (outcome.what != Outcome::What::kDone) {
+            const bool changed = outcome.what == Outcome::What::kChanged;
+            LogOnce(session, rule, std::move(past),
+                    (changed ? "skipped: " : "refused: ") + outcome.why, log);
+            return;
+        }
         past_.push_back(std::move(past));
-        log->push_back(LogRow(session, rule, now_us, std::move(outcome)));
+        log->push_back(LogRow(session, rule, now_us, WordOf(session, decision) + decision.because));
     }
 
-    static std::string Do(const SessionSnapshot& session, const Decision& decision,
-                          ProcessSessions& port) {
-        if (decision.verdict == Verdict::kLog) {
-            return "logged: " + decision.because;
+    /// What is not done is tried again in each round, and told once while the session stays so.
+    void LogOnce(const SessionSnapshot& session, const Rule& rule, PastAction past,
+                 std::string outcome, std::vector<Row>* log) {
+        const bool is_known = std::any_of(
+            refused_.begin(), refused_.end(),
+            [&](const PastAction& one) { return one.rule == past.rule && IsOf(one, session); });
+        if (!is_known) {
+            log->push_back(LogRow(session, rule, past.at_us, std::move(outcome)));
+            refused_.push_back(std::move(past));
         }
-        const RuleAction action = ActionOf(decision.verdict);
-        const Outcome outcome = port.Act(session, action, sessions::MustBe::kSameState);
-        switch (outcome.what) {
-            case Outcome::What::kChanged:
-                return "skipped: " + outcome.why;
-            case Outcome::What::kRefused:
-                return "refused: " + outcome.why;
-            case Outcome::What::kDone:
-                break;
+    }
+
+    static std::string WordOf(const SessionSnapshot& session, const Decision& decision) {
+        switch (decision.verdict) {
+            case Verdict::kEnd:
+                return session.open_statements > 0 ? "interrupted: " : "ended: ";
+            case Verdict::kCancel:
+                return "cancelled: ";
+            default:
+                return "logged: ";
         }
-        const char* done = action == RuleAction::kCancel ? "cancelled: "
-                           : session.open_statements > 0 ? "interrupted: "
-                                                         : "ended: ";
-        return done + decision.because;
     }
 
     static Row LogRow(const SessionSnapshot& session, const Rule& rule, int64_t now_us,

@@ -221,6 +221,21 @@ class ReaperTest(Base):
         self.assertEqual(raw.run("COMMIT"), OK)
         self.assertEqual(self.rows("SELECT x FROM t"), [("whole",)])
 
+    def test_an_error_that_may_be_unread_is_waited_for(self):
+        self.add("a")
+        raw = Raw(self.path)
+        self.addCleanup(raw.close)
+        raw.run("BEGIN")
+        raw.run("INSERT INTO nowhere VALUES (1)")
+        self.set("reaper", "on")
+        self.wait(lambda: self.log() != [])
+        self.settle()
+        ((outcome,),) = self.log("outcome")
+        self.assertRegex(outcome, "^skipped: its last call failed a moment ago")
+        if not host.UNDER_ASAN:
+            self.wait(lambda: self.state(self.newest()) == ABORTED)
+            self.wait(lambda: len(self.log()) == 2)
+
     def test_in_memory(self):
         memory = host.connect(isolation_level=None, check_same_thread=False)
         self.addCleanup(memory.close)

@@ -178,6 +178,21 @@ TEST(DecideTest, RollsBackWhatHasNoOpenStatementWhereTheHostCan) {
     EXPECT_EQ(Only(session, rule).verdict, Verdict::kLog);
 }
 
+TEST(DecideTest, WhatSqliteHasEndedIsNotAmongThoseThatStay) {
+    Rule rule = OneMinute();
+    rule.match_state = kIdleInTransaction;
+    rule.keep_at_least = 1;
+    std::vector<SessionSnapshot> sessions = {Idle(1, 99'000), Idle(2, 99'000)};
+    for (SessionSnapshot& session : sessions) {
+        session.interrupt_only = true;
+        session.rollback_refusal.clear();
+        session.state = std::string(kIdleInTransaction);
+    }
+    EXPECT_EQ(Decide(sessions, rule, kNow)[0].verdict, Verdict::kEnd);
+    sessions[0].state = std::string(kAborted);
+    EXPECT_EQ(Decide(sessions, rule, kNow)[0].verdict, Verdict::kKeep);
+}
+
 TEST(DecideTest, KeepAtLeastCountsEveryMatchAndSparesTheYoungest) {
     std::vector<SessionSnapshot> sessions = {Idle(1, 70'000), Idle(2, 90'000), Idle(3, 80'000),
                                              Idle(4, 1'000)};
