@@ -85,12 +85,21 @@ class Overseer {
         }
     }
 
+    /// Once for as long as it stays so.
+    void Complain(const std::string& trouble) {
+        if (trouble != trouble_) {
+            sqlite3_log(SQLITE_WARNING, "upkeep: rules not applied: %s", trouble.c_str());
+            trouble_ = trouble;
+        }
+    }
+
   private:
     void ReadRulesAgain() {
         const uint64_t version = RulesVersion(database_);
         if (version != version_) {
             rules_ = ApplicableRules(database_);  // throws: the old ones stay, and are read again
             version_ = version;
+            trouble_.clear();
         }
     }
 
@@ -183,6 +192,7 @@ class Overseer {
 
     std::string database_;
     uint64_t version_ = 0;
+    std::string trouble_;
     std::vector<Rule> rules_;
     std::vector<PastAction> past_;
     std::vector<PastAction> refused_;
@@ -208,7 +218,7 @@ void Round() {
         try {
             overseers.try_emplace(name, FileOf(name)).first->second.Judge(sessions, now_us, port);
         } catch (const Error& error) {  // its state file: the next round tries again
-            sqlite3_log(SQLITE_WARNING, "upkeep: rules not applied: %s", error.what());
+            overseers.at(name).Complain(error.message());
         }
     }
 }
