@@ -191,12 +191,14 @@ void RegisterCalls(sqlite3* db, std::span<const TableFunction* const> calls,
             if (call->hosts == Hosts::kPostgres || body.call != call->name) {
                 continue;
             }
-            if (call->kind == CallKind::kScalar) {
+            if (body.table != nullptr) {
+                body.table(db, *call);
+            } else if (call->kind == CallKind::kScalar) {
                 RegisterScalar(db, *call, body.value);
             } else if (call->kind == CallKind::kAggregate) {
                 RegisterAggregate(db, *call, body.aggregate);
             } else {
-                RegisterRows(db, *call, body.rows, body.refuse);
+                RegisterRows(db, *call, body.rows);
             }
         }
     }

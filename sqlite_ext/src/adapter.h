@@ -34,8 +34,8 @@ class Aggregate {
 };
 using MakeAggregate = std::unique_ptr<Aggregate> (*)();
 
-/// Why nothing can be written to a kTable.
-using RefuseWrite = Error (*)();
+/// Registers a table that is written to and brings its own methods. Throws Error.
+using RegisterTable = void (*)(sqlite3* db, const TableFunction& call);
 
 /// What a call does here: `rows` for kFunction, kView and kTable, `value` for kScalar.
 struct Body {
@@ -43,7 +43,7 @@ struct Body {
     RowsBody rows = nullptr;
     ValueBody value = nullptr;
     MakeAggregate aggregate = nullptr;
-    RefuseWrite refuse = nullptr;  // kTable
+    RegisterTable table = nullptr;  // kTable that can be written
 };
 
 // One per topic, in fn_<topic>.cpp; entry.cpp lists them.
@@ -71,7 +71,9 @@ void RegisterCalls(sqlite3* db, std::span<const TableFunction* const> calls,
                    std::span<const Body> bodies);
 
 /// Registers one virtual table (vtab_call.cpp). Throws Error.
-void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body,
-                  RefuseWrite refuse = nullptr);
+void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body);
+
+/// Registers `upkeep_reap_rules` (rules_table.cpp). Throws Error.
+void RegisterRulesTable(sqlite3* db, const TableFunction& call);
 
 }  // namespace upkeep::sqlite

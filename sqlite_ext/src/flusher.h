@@ -1,7 +1,6 @@
-// A thread that writes the state files now and then, where setting `flush_interval` asks for it.
-// One per process, made by the first capture or change of the setting that wants it; gone when the
-// interval is 0 again and when the process ends (what is in memory is written then). It uses
-// connections of its own only. A fork waits until no write is under way; the child starts without.
+// A thread that writes the state files now and then, where setting `flush_interval` asks for it:
+// made by the first capture or change of the setting that wants it. What is in memory is written
+// when the process ends. It uses connections of its own only.
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 

@@ -6,6 +6,7 @@
 #include "pool_reports.h"
 #include "settings_state.h"
 #include "stmt.h"
+#include "supervisor.h"
 #include "trace.h"
 #include "upkeep/base/capabilities.h"
 #include "upkeep/base/version.h"
@@ -99,6 +100,12 @@ Result<void> CapabilitiesCall(sqlite3* db, const Arguments&, RowSink& rows) {
         facts.preload_advice = "use an SQLite built with its JSON functions";
     }
     FindCapture(db, &facts);
+    facts.reap_reason =
+        SettingValue("reaper") == "on"
+            ? "by rule, and on demand: transactions of connections that are captured and have a "
+              "mutex"
+            : "on demand: transactions of connections that are captured and have a mutex; by rule "
+              "once upkeep_set('reaper', 'on')";
     facts.is_read_only = sqlite3_db_readonly(db, "main") == 1;
     facts.keeps_pool_reports = true;
     facts.pool_reports_reason = "what report_pool is told is kept " + WhereReportsAreKept(db);
@@ -122,11 +129,15 @@ Result<Value> SetCall(sqlite3*, const Arguments& arguments) {
     if (!changed.ok()) {
         return changed.error();
     }
+    Result<void> applied;
     if (name == "flush_interval") {
-        if (const Result<void> applied = ApplyFlushInterval(); !applied.ok()) {
-            ChangeSetting(name, before).OrThrow();
-            return applied.error();
-        }
+        applied = ApplyFlushInterval();
+    } else if (name == "reaper" || name == "reaper_interval") {
+        applied = ApplyReaper();
+    }
+    if (!applied.ok()) {
+        ChangeSetting(name, before).OrThrow();
+        return applied.error();
     }
     return Value(std::move(changed).value());
 }

@@ -5,6 +5,7 @@
 #include "captured.h"
 #include "pool_reports.h"
 #include "sessions.h"
+#include "supervisor.h"
 #include "upkeep/sessions/pool.h"
 
 namespace upkeep::sqlite {
@@ -15,7 +16,8 @@ using sessions::SessionSnapshot;
 
 Result<void> ConnectionsCall(sqlite3* db, const Arguments&, RowSink& rows) {
     int64_t now_us = 0;
-    const std::vector<SessionSnapshot> all = ProcessSessions(db).Look(&now_us);
+    std::vector<SessionSnapshot> all = ProcessSessions(db).Look(&now_us);
+    AddNextEnds(now_us, &all);
     sessions::Connections(all, now_us, rows);
     return {};
 }
@@ -36,7 +38,7 @@ Result<void> RunningCall(sqlite3* db, const Arguments&, RowSink& rows) {
 
 Result<void> LockTreeCall(sqlite3* db, const Arguments&, RowSink& rows) {
     int64_t now_us = 0;
-    sessions::LockHolders(ProcessSessions(db).Look(&now_us), rows);
+    sessions::LockHolders(ProcessSessions(db).LookAtLocks(&now_us), rows);
     return {};
 }
 
@@ -59,17 +61,6 @@ Result<void> EndCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
 Result<void> ReapCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
     ProcessSessions port(db);
     return sessions::ReapSessions(arguments, port, rows);
-}
-
-/// An SQLite database has no process of its own: rules that were kept would end nothing.
-Result<void> RulesCall(sqlite3*, const Arguments&, RowSink&) {
-    return {};
-}
-
-Error RefuseRules() {
-    return Error(Code::kUnsupported,
-                 "upkeep_reap_rules holds no rules: SQLite has no process that would apply them",
-                 "call upkeep_reap_sessions with the rule's conditions whenever they are to count");
 }
 
 Result<void> PoolCall(sqlite3* db, const Arguments& arguments, RowSink& rows) {
@@ -103,7 +94,8 @@ constexpr Body kBodies[] = {
     {.call = "lock_tree", .rows = LockTreeCall},
     {.call = "end_session", .rows = EndCall},
     {.call = "reap_sessions", .rows = ReapCall},
-    {.call = "reap_rules", .rows = RulesCall, .refuse = RefuseRules},
+    {.call = "reap_rules", .table = RegisterRulesTable},
+    {.call = "reap_log", .rows = ReapLog},
     {.call = "advise_pool", .rows = PoolCall},
     {.call = "report_pool", .value = ReportPoolCall},
     {.call = "pools", .rows = PoolsCall},

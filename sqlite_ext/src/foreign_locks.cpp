@@ -70,7 +70,7 @@ struct CloseFile {
 
 }  // namespace
 
-std::vector<ForeignLocks> LocksOfOthers(const std::string& file) {
+std::vector<ForeignLocks> LocksOfOthers(const std::string& file, ForeignLocks* own) {
     const std::optional<FileId> database = Identify(file);
     const std::optional<FileId> shared = Identify(file + "-shm");
     const std::unique_ptr<std::FILE, CloseFile> table(std::fopen("/proc/locks", "re"));
@@ -81,7 +81,7 @@ std::vector<ForeignLocks> LocksOfOthers(const std::string& file) {
     char line[256];
     while (std::fgets(line, sizeof line, table.get()) != nullptr) {
         const std::optional<HeldLock> lock = Parse(line);
-        if (!lock || lock->pid <= 0 || lock->pid == getpid()) {
+        if (!lock || lock->pid <= 0 || (lock->pid == getpid() && own == nullptr)) {
             continue;
         }
         if (lock->file == *database) {
@@ -94,12 +94,20 @@ std::vector<ForeignLocks> LocksOfOthers(const std::string& file) {
             other.writes |= lock->Covers(kWalWrite, kWalWrite);
             other.checkpoints |= lock->Covers(kWalCheckpoint, kWalRecover);
             other.reads |= lock->Covers(kWalReadFirst, kWalReadLast);
+            for (int64_t byte = kWalReadFirst; byte <= kWalReadLast; ++byte) {
+                const int bit = lock->Covers(byte, byte) ? 1 << (byte - kWalReadFirst) : 0;
+                other.read_slots = static_cast<uint8_t>(other.read_slots | bit);
+            }
         }
     }
     std::vector<ForeignLocks> others;
     for (auto& [pid, other] : by_pid) {
         other.pid = pid;
-        others.push_back(other);
+        if (pid != getpid()) {
+            others.push_back(other);
+        } else if (own != nullptr) {
+            *own = other;
+        }
     }
     return others;
 }

@@ -11,10 +11,14 @@
 
 #include "fork_safe.h"
 #include "private_opening.h"
+#include "supervisor.h"
 
 namespace upkeep::sqlite {
 
 namespace {
+
+constexpr const char* kMovedOn = "it has moved on since it was looked at";
+constexpr const char* kClosed = "it was closed meanwhile";
 
 struct Entry {
     sqlite3* db;
@@ -93,6 +97,7 @@ std::shared_ptr<Connection> Enlist(sqlite3* db) {
 int NewConnection(sqlite3* db, char**, const sqlite3_api_routines*) {
     if (private_openings == 0) {
         RegisterConnection(db);
+        ApplyReaperInChild();
     }
     return SQLITE_OK;
 }
@@ -108,8 +113,12 @@ void Look(sqlite3* db, ConnectionView* view) {
         if (sqlite3_stmt_busy(stmt) != 0) {
             ++view->open_statements;
             oldest = sqlite3_sql(stmt);
+            view->oldest = {stmt, sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_RUN, 0),
+                            sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 0)};
         }
     }
+    view->is_interrupted =
+        view->open_statements > 0 && view->connection->interrupted == view->oldest;
     view->oldest_statement = oldest != nullptr ? oldest : "";
 }
 
@@ -125,7 +134,8 @@ void LookAt(const Entry& entry, sqlite3* own, ConnectionView* view) {
         return;
     }
     sqlite3_mutex* mutex = sqlite3_db_mutex(entry.db);
-    if (mutex == nullptr || sqlite3_api->mutex_try == nullptr) {
+    view->has_mutex = mutex != nullptr && sqlite3_api->mutex_try != nullptr;
+    if (!view->has_mutex) {
         return;
     }
     if (sqlite3_mutex_try(mutex) != SQLITE_OK) {
@@ -172,6 +182,48 @@ std::vector<ConnectionView> ViewConnections(sqlite3* own) {
     return views;
 }
 
+bool HasMovedOn(const ConnectionView& seen, const ConnectionView& now) {
+    return now.is_running != seen.is_running || now.open_statements != seen.open_statements ||
+           now.autocommit != seen.autocommit || now.txn_state != seen.txn_state ||
+           now.oldest_statement != seen.oldest_statement || !(now.oldest == seen.oldest) ||
+           now.last_event_us != seen.last_event_us;
+}
+
+HeldConnection::~HeldConnection() {
+    if (db_ != nullptr) {
+        sqlite3_mutex_leave(sqlite3_db_mutex(db_));
+    }
+}
+
+ConnectionView HeldConnection::Look() const {
+    ConnectionView view;
+    view.connection = connection_;
+    view.last_event_us = connection_->events.last_event_us;
+    view.has_mutex = true;
+    sqlite::Look(db_, &view);
+    return view;
+}
+
+Result<HeldConnection> TryHold(const ConnectionView& seen) {
+    Registry& registry = TheRegistry();
+    const std::lock_guard lock(registry.mutex);
+    for (const Entry& entry : registry.entries) {
+        if (entry.connection != seen.connection) {
+            continue;
+        }
+        sqlite3_mutex* mutex = sqlite3_db_mutex(entry.db);
+        if (mutex == nullptr || sqlite3_api->mutex_try == nullptr) {
+            return Error(Code::kUnsupported,
+                         "it was opened without a mutex: nothing can be forced on it from outside");
+        }
+        if (sqlite3_mutex_try(mutex) != SQLITE_OK) {
+            return Error(Code::kBusy, kMovedOn);
+        }
+        return HeldConnection(entry.db, entry.connection);
+    }
+    return Error(Code::kNotFound, kClosed);
+}
+
 Result<void> Interrupt(const ConnectionView& seen) {
     Registry& registry = TheRegistry();
     const std::lock_guard lock(registry.mutex);
@@ -179,17 +231,22 @@ Result<void> Interrupt(const ConnectionView& seen) {
         if (entry.connection != seen.connection) {
             continue;
         }
+        // Held, it can neither end its statement nor begin another before the interrupt. One that
+        // runs cannot be held: the word may come as the next statement begins.
+        sqlite3_mutex* mutex = sqlite3_db_mutex(entry.db);
+        const bool is_held = mutex != nullptr && sqlite3_api->mutex_try != nullptr &&
+                             sqlite3_mutex_try(mutex) == SQLITE_OK;
+        const HeldConnection held(is_held ? entry.db : nullptr, entry.connection);
         ConnectionView now;
         LookAt(entry, nullptr, &now);
-        if (now.is_running != seen.is_running || now.open_statements != seen.open_statements ||
-            now.oldest_statement != seen.oldest_statement ||
-            now.last_event_us != seen.last_event_us) {
-            return Error(Code::kBusy, "it has moved on since it was looked at");
+        if (HasMovedOn(seen, now)) {
+            return Error(Code::kBusy, kMovedOn);
         }
         sqlite3_interrupt(entry.db);
+        entry.connection->interrupted = now.oldest;
         return {};
     }
-    return Error(Code::kNotFound, "it was closed meanwhile");
+    return Error(Code::kNotFound, kClosed);
 }
 
 }  // namespace upkeep::sqlite

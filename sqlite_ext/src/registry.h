@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sqlite_api.h"
@@ -33,6 +34,23 @@ struct ConnectionEvents {
     std::atomic<int> autocommit{kUnknown};       // as sqlite3_get_autocommit
     std::atomic<int> txn_state{kUnknown};        // as sqlite3_txn_state
     std::atomic<int64_t> thread{0};              // that ran the last statement
+    std::atomic<bool> is_captured{false};        // its statements are told to us: see trace.h
+};
+
+/// What has been forced on a connection (force.h).
+enum class Poison : uint8_t {
+    kNone,
+    kForcing,  // it is being forced: what runs on it now is ours
+    kUntold,   // rolled back, and its owner has sent nothing since
+    kTold,     // he has been told, and has not yet sent ROLLBACK
+};
+
+/// A statement and how far it has come.
+struct Progress {
+    const sqlite3_stmt* stmt = nullptr;
+    int runs = 0;
+    int steps = 0;
+    friend bool operator==(const Progress&, const Progress&) = default;
 };
 
 /// One open connection. The object outlives the connection for those who hold the pointer.
@@ -43,6 +61,10 @@ struct Connection {
     int64_t opened_us;
     std::string file;  // of `main`; empty: in memory or temporary
     ConnectionEvents events;
+    std::atomic<Poison> poison{Poison::kNone};  // written under the connection's mutex
+    std::atomic<int64_t> rolled_back_us{0};     // by force
+    bool was_query_only = false;                // before; under the connection's mutex
+    Progress interrupted{};  // oldest open statement at the last interrupt; the registry's lock
 };
 
 /// Puts `db` on the list; known already: the one that is there. To be called by its own thread.
@@ -56,19 +78,48 @@ void WatchNewConnections();
 /// A connection as seen right now.
 struct ConnectionView {
     std::shared_ptr<const Connection> connection;
-    bool is_own = false;      // the caller's
-    bool is_running = false;  // a call into SQLite is under way
+    bool is_own = false;  // the caller's
+    bool has_mutex = false;
+    bool is_running = false;      // a call into SQLite is under way
+    bool is_interrupted = false;  // since when its oldest open statement was not stepped
     // kUnknown where the connection has no mutex (opened so) or is running; events may know more
     int open_statements = kUnknown;
     int autocommit = kUnknown;
     int txn_state = kUnknown;
     int64_t last_event_us = 0;     // from the events, at this moment
-    std::string oldest_statement;  // text of the oldest one that is open
+    std::string oldest_statement;  // text of the oldest one that is open, and where it is
+    Progress oldest;
 };
 
 /// All connections of this process in order of their ids; `own` is the caller's. Never waits for
 /// another connection.
 std::vector<ConnectionView> ViewConnections(sqlite3* own);
+
+/// Another's connection held by its mutex: its owner waits, nobody can close it.
+class HeldConnection {
+  public:
+    HeldConnection(sqlite3* db, std::shared_ptr<Connection> connection)
+        : db_(db), connection_(std::move(connection)) {}
+    HeldConnection(HeldConnection&& other) noexcept
+        : db_(std::exchange(other.db_, nullptr)), connection_(std::move(other.connection_)) {}
+    HeldConnection(const HeldConnection&) = delete;
+    HeldConnection& operator=(const HeldConnection&) = delete;
+    ~HeldConnection();
+
+    sqlite3* db() const { return db_; }
+    Connection& connection() const { return *connection_; }
+    ConnectionView Look() const;
+
+  private:
+    sqlite3* db_;
+    std::shared_ptr<Connection> connection_;
+};
+
+/// Never waits. Errors: kNotFound (closed), kBusy (its owner is at work), kUnsupported (no mutex).
+Result<HeldConnection> TryHold(const ConnectionView& seen);
+
+/// Has it done anything since?
+bool HasMovedOn(const ConnectionView& seen, const ConnectionView& now);
 
 /// sqlite3_interrupt, if the connection is still what `seen` says it was.
 /// Errors: kNotFound (closed meanwhile), kBusy (it has moved on: nothing was interrupted).

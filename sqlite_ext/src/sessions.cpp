@@ -3,9 +3,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <set>
+
+#include "capture_memory.h"
+#include "force.h"
+#include "wal_view.h"
 
 namespace upkeep::sqlite {
 
@@ -15,7 +20,6 @@ using sessions::Outcome;
 using sessions::SessionKind;
 using sessions::SessionSnapshot;
 
-constexpr const char* kInMemory = ":memory:";
 
 std::string FileOr(const std::string& file) {
     return file.empty() ? kInMemory : file;
@@ -26,6 +30,9 @@ std::string FileOr(const std::string& file) {
 std::optional<std::string> StateOf(const ConnectionView& view) {
     if (view.is_running) {
         return std::string(sessions::kActive);
+    }
+    if (view.connection->poison != Poison::kNone) {
+        return std::string(sessions::kAborted);
     }
     const auto& events = view.connection->events;
     int open = view.open_statements;
@@ -69,7 +76,16 @@ SessionSnapshot FromView(const ConnectionView& view, const std::string& process)
         session.query = view.oldest_statement;
     }
     session.started_us = connection.opened_us;
+    session.rollback_refusal = RollBackRefusal(view);
     session.state_change_us = view.last_event_us;
+    if (session.state == sessions::kAborted) {
+        session.state_change_us = std::max(view.last_event_us, connection.rolled_back_us.load());
+    }
+    if (view.is_interrupted) {
+        session.refusal =
+            "it was interrupted already: its open statement fails at its next step, and its owner "
+            "has not stepped it since";
+    }
     session.query_start_us = session.state == sessions::kActive ? view.last_event_us : 0;
     session.xact_start_us = connection.events.transaction_us;
     const int txn_state =
@@ -113,16 +129,23 @@ std::string ProcessName(int64_t pid) {
     return name;
 }
 
-std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
+std::vector<SessionSnapshot> ProcessSessions::LookHere(int64_t* now_us) {
     views_ = ViewConnections(db_);
     *now_us = std::chrono::duration_cast<std::chrono::microseconds>(
                   std::chrono::system_clock::now().time_since_epoch())
                   .count();
     const std::string process = ProcessName(getpid());
     std::vector<SessionSnapshot> sessions;
-    std::set<std::string> files;
     for (const ConnectionView& view : views_) {
         sessions.push_back(FromView(view, process));
+    }
+    return sessions;
+}
+
+std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
+    std::vector<SessionSnapshot> sessions = LookHere(now_us);
+    std::set<std::string> files;
+    for (const ConnectionView& view : views_) {
         if (!view.connection->file.empty()) {
             files.insert(view.connection->file);
         }
@@ -135,12 +158,50 @@ std::vector<SessionSnapshot> ProcessSessions::Look(int64_t* now_us) {
     return sessions;
 }
 
-Outcome ProcessSessions::Act(const SessionSnapshot& seen, sessions::RuleAction, sessions::MustBe) {
-    for (const ConnectionView& view : views_) {
-        if (view.connection->id == seen.pid) {
-            const Result<void> done = Interrupt(view);
-            return done.ok() ? Outcome{} : Outcome{Outcome::What::kChanged, done.error().message()};
+void ProcessSessions::AddWalNotes(std::vector<SessionSnapshot>* sessions) const {
+    const std::string file = MainFile(db_);
+    const std::optional<WalView> wal = LookAtWal(db_);
+    if (!wal) {
+        return;
+    }
+    ForeignLocks here;
+    const std::vector<ForeignLocks> others = LocksOfOthers(file, &here);
+    for (SessionSnapshot& session : *sessions) {
+        if (!session.lock_mode || session.database_name != file) {
+            continue;
         }
+        uint8_t slots = here.read_slots;  // which of them is which connection's is not known
+        if (session.kind == SessionKind::kOtherProcess) {
+            const auto found =
+                std::find_if(others.begin(), others.end(),
+                             [&](const ForeignLocks& other) { return other.pid == session.pid; });
+            slots = found != others.end() ? found->read_slots : 0;
+        }
+        session.lock_note = PinnedNote(*wal, slots);
+    }
+}
+
+std::vector<SessionSnapshot> ProcessSessions::LookAtLocks(int64_t* now_us) {
+    std::vector<SessionSnapshot> sessions = Look(now_us);
+    AddWalNotes(&sessions);
+    return sessions;
+}
+
+Outcome ProcessSessions::Act(const SessionSnapshot& seen, sessions::RuleAction action,
+                             sessions::MustBe) {
+    for (const ConnectionView& view : views_) {
+        if (view.connection->id != seen.pid) {
+            continue;
+        }
+        const bool interrupts =
+            action == sessions::RuleAction::kCancel || view.open_statements > 0 || view.is_running;
+        const Result<void> done = interrupts ? Interrupt(view) : RollBack(view);
+        if (done.ok()) {
+            return {};
+        }
+        return {done.error().code() == Code::kUnsupported ? Outcome::What::kRefused
+                                                          : Outcome::What::kChanged,
+                done.error().message()};
     }
     return {Outcome::What::kRefused, "no connection of this process"};
 }

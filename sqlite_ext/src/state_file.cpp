@@ -58,7 +58,7 @@ Error WithName(const std::string& path, const Error& error) {
     return {error.code(), "state file " + path + ": " + error.message(),
             error.hint().empty() || error.code() == Code::kHost  // else about the user's database
                 ? "check that the file can be read and written; it may be deleted, "
-                  "it holds nothing but upkeep's statistics"
+                  "it holds nothing but upkeep's statistics, rules and log"
                 : error.hint()};
 }
 

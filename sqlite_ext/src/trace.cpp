@@ -118,6 +118,9 @@ void Attach(sqlite3* db) {
         throw HostError(db, code);
     }
     tracer.is_on = true;
+    if (tracer.connection != nullptr) {
+        tracer.connection->events.is_captured = true;
+    }
 }
 
 int NewConnection(sqlite3* db, char**, const sqlite3_api_routines*) {
@@ -158,6 +161,9 @@ void StopCapture(sqlite3* db) {
         tracer->repeats.End(CaptureOf(*tracer), tracer->database);
     }
     tracer->is_on = false;
+    if (tracer->connection != nullptr) {
+        tracer->connection->events.is_captured = false;
+    }
     ForgetEntries(*tracer);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "captured.h"
+#include "force.h"
 #include "guard.h"
 #include "own_call.h"
 #include "trace_sample.h"
@@ -351,6 +352,13 @@ int OnEvent(unsigned event, void* own, void* subject, void* detail) noexcept {
     if (event == SQLITE_TRACE_ROW && tracer.last_stmt == stmt && tracer.pending.stmt == nullptr) {
         ++tracer.last->rows;
         tracer.repeats.SawRow(stmt);
+        return 0;
+    }
+    Connection* connection = tracer.connection.get();
+    const bool is_poisoned = connection != nullptr &&
+                             connection->poison.load(std::memory_order_relaxed) != Poison::kNone;
+    if (is_poisoned && OnPoisoned(*connection, tracer.db, event, static_cast<const char*>(detail),
+                                  sqlite3_sql(stmt))) {
         return 0;
     }
     const auto body = [&] {

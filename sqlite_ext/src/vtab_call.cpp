@@ -31,7 +31,6 @@ constexpr size_t kMaxParameters = 30;  // idxNum holds one bit for each
 struct Module {
     const TableFunction& call;
     RowsBody body;
-    RefuseWrite refuse;
 };
 
 void DeleteModule(void* module) {
@@ -48,7 +47,6 @@ struct Execution {
 struct Table : sqlite3_vtab {
     const TableFunction& call;
     RowsBody body;
-    RefuseWrite refuse;
     sqlite3* db;
     std::string name;
     std::vector<Execution> acted;  // executions, still running, in which this call has acted
@@ -112,7 +110,7 @@ int xConnect(sqlite3* db, void* aux, int, const char* const*, sqlite3_vtab** out
         if (code != SQLITE_OK) {
             throw HostError(db, code);
         }
-        *out = new Table{{}, module.call, module.body, module.refuse, db, SqlName(module.call), {}};
+        *out = new Table{{}, module.call, module.body, db, SqlName(module.call), {}};
         return SQLITE_OK;
     });
 }
@@ -303,14 +301,8 @@ int xRowid(sqlite3_vtab_cursor* base, sqlite3_int64* rowid) {
     return SQLITE_OK;
 }
 
-/// Without it SQLite would say that the table may not be modified, and not why.
-int xUpdate(sqlite3_vtab* vtab, int, sqlite3_value**, sqlite3_int64*) {
-    return EnterVtab(&vtab->zErrMsg,
-                     [=]() -> int { throw static_cast<const Table*>(vtab)->refuse(); });
-}
-
 // xCreate is NULL: eponymous only, no CREATE VIRTUAL TABLE.
-constexpr sqlite3_module MakeModule(bool is_table) {
+constexpr sqlite3_module MakeModule() {
     sqlite3_module module{};
     module.xConnect = xConnect;
     module.xBestIndex = xBestIndex;
@@ -322,22 +314,19 @@ constexpr sqlite3_module MakeModule(bool is_table) {
     module.xEof = xEof;
     module.xColumn = xColumn;
     module.xRowid = xRowid;
-    module.xUpdate = is_table ? xUpdate : nullptr;
     return module;
 }
-constexpr sqlite3_module kModule = MakeModule(false);
-constexpr sqlite3_module kTableModule = MakeModule(true);
+constexpr sqlite3_module kModule = MakeModule();
 
 }  // namespace
 
-void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body, RefuseWrite refuse) {
+void RegisterRows(sqlite3* db, const TableFunction& call, RowsBody body) {
     if (call.parameters.size() > kMaxParameters) {
         throw Error(Code::kInternal, SqlName(call) + " has too many parameters");
     }
     // On failure SQLite calls DeleteModule too.
-    const int code = sqlite3_create_module_v2(db, SqlName(call).c_str(),
-                                              refuse == nullptr ? &kModule : &kTableModule,
-                                              new Module{call, body, refuse}, DeleteModule);
+    const int code = sqlite3_create_module_v2(db, SqlName(call).c_str(), &kModule,
+                                              new Module{call, body}, DeleteModule);
     if (code != SQLITE_OK) {
         throw HostError(db, code);
     }

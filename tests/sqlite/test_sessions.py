@@ -200,6 +200,41 @@ class OtherProcessTest(SessionsTest):
         self.assertEqual(self.rows("SELECT * FROM upkeep_lock_tree"), [])
         self.assertEqual(self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0], 0)
 
+    def test_what_it_keeps_from_being_checkpointed(self):
+        child = self.second("SELECT x FROM t")
+        for i in range(50):
+            self.rows("INSERT INTO t VALUES (?)", "x" * 3000)
+        busy, frames, done = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        self.assertEqual(busy, 1)
+        self.assertGreater(frames, done)
+        (action,) = self.rows("SELECT suggested_action FROM upkeep_lock_tree WHERE pid = ?",
+                              child.pid)[0]
+        self.assertIn(f"it sees the WAL up to frame {done} of {frames}, so {frames - done} frames"
+                      f" ({(frames - done) * 4} kB) cannot be checkpointed", action)
+        child.communicate()
+        self.assertEqual(self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0], (0, 0, 0))
+
+    def test_what_a_connection_of_ours_keeps_from_being_checkpointed(self):
+        db, pid = self.opened()
+        cursor = db.execute("SELECT x FROM t")
+        cursor.fetchone()
+        for i in range(50):
+            self.rows("INSERT INTO t VALUES (?)", "x" * 3000)
+        busy, frames, done = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        (action,) = self.rows("SELECT suggested_action FROM upkeep_lock_tree WHERE pid = ?", pid)[0]
+        self.assertIn(f"up to frame {done} of {frames}", action)
+
+    def test_looking_makes_no_shared_memory(self):
+        for setup in ("PRAGMA journal_mode = delete", "PRAGMA locking_mode = exclusive"):
+            path = self.path + str(len(setup))
+            db = host.connect(database=path, isolation_level=None)
+            self.addCleanup(db.close)
+            db.execute(setup).fetchall()
+            db.execute("PRAGMA journal_mode = wal" if "exclusive" in setup else setup).fetchall()
+            db.execute("CREATE TABLE t(x)")
+            db.execute("SELECT * FROM upkeep_lock_tree").fetchall()
+            self.assertFalse(os.path.exists(path + "-shm"), setup)
+
     def test_a_writer(self):
         child = self.second("BEGIN IMMEDIATE")
         self.assertEqual(self.rows("SELECT pid, mode FROM upkeep_lock_tree"), [(child.pid, "write")])
@@ -282,7 +317,7 @@ class EndingTest(SessionsTest):
         db.execute("INSERT INTO t VALUES ('half')")
         found = self.reap(match_state="idle in transaction", idle_for_ms=0, dry_run=0)
         self.assertEqual([row[:2] for row in found], [(pid, "refused")])
-        self.assertIn("COMMIT or ROLLBACK", found[0][2])
+        self.assertIn("not captured", found[0][2])
         db.execute("ROLLBACK")
         self.assertEqual(self.rows("SELECT * FROM t WHERE x = 'half'"), [])
 
@@ -329,21 +364,6 @@ class EndingTest(SessionsTest):
     def test_direct_only(self):
         self.rows("CREATE VIEW v AS SELECT * FROM upkeep_reap_sessions")
         self.refuses("unsafe use", "SELECT * FROM v")
-
-
-class RulesTest(SessionsTest):
-    def test_there_are_no_rules(self):
-        self.assertEqual(self.rows("SELECT * FROM upkeep_reap_rules"), [])
-        self.assertEqual(self.rows("SELECT count(*) FROM upkeep_reap_rules WHERE name = 'a'"), [(0,)])
-
-    def test_writing_says_why_not(self):
-        for sql in ("INSERT INTO upkeep_reap_rules (name) VALUES ('a')",
-                    "INSERT INTO upkeep_reap_rules (name, idle_for) SELECT 'a', 1"):
-            self.refuses("SQLite has no process that would apply them", sql)
-            self.refuses("call upkeep_reap_sessions", sql)
-        self.rows("UPDATE upkeep_reap_rules SET priority = 1")  # of no rows: nothing to refuse
-        self.rows("DELETE FROM upkeep_reap_rules")
-        self.assertEqual(self.rows("SELECT * FROM upkeep_reap_rules"), [])
 
 
 class AdvisePoolTest(SessionsTest):

@@ -50,7 +50,8 @@ void Capabilities(const HostFacts& facts, RowSink& rows) {
     rows.Add(
         {Value(std::string("reaping")), Value(facts.can_reap),
          Value(std::string(facts.reaps_in_session ? "preloaded" : "best_effort")),
-         Value(std::string(!facts.can_reap ? "this is a standby"
+         Value(std::string(!facts.can_reap              ? "this is a standby"
+                           : !facts.reap_reason.empty() ? facts.reap_reason.c_str()
                            : facts.reaps_in_session
                                ? "on demand: each session refuses itself when a command reached it"
                                : "on demand: each session is looked at again just before")),

@@ -28,7 +28,7 @@ constexpr Column kConnections[] = {
      "sessions that wait for it, directly or not; SQLite: NULL, who waits cannot be seen"},
     {"holds_xmin", Type::kBool,
      "has a snapshot or transaction id that keeps dead rows (SQLite: the WAL) from cleaning up"},
-    {"rule", Type::kText, "rule that will end it next, NULL: none"},
+    {"rule", Type::kText, "rule that will end it next, NULL: none; SQLite: while the reaper is on"},
     {"reap_in_ms", Type::kFloat8, "time until then, NULL: never"},
     {"query", Type::kText, "its statement, or the last one; SQLite: the oldest that is open"},
     {"visible", Type::kBool, "may the caller see state, times and text; they are NULL if not"},
@@ -101,7 +101,8 @@ constexpr Column kReapSessions[] = {
     {"state", Type::kText, "state it was in"},
     {"state_ms", Type::kFloat8, "and for how long"},
     {"action", Type::kText,
-     "would_end, ended (SQLite: its statement was interrupted), refused, skipped"},
+     "would_end, ended (SQLite: its open statement was interrupted, or else its transaction "
+     "rolled back, see reason), refused, skipped"},
     {"reason", Type::kText, "why"},
 };
 
@@ -128,6 +129,25 @@ constexpr Column kReapRules[] = {
     {"spare", Type::kTextArray,
      "leave sessions alone that have one of: listening, session_lock, temp_table, held_cursor "
      "(all)"},
+};
+
+constexpr Column kReapLog[] = {
+    {"at", Type::kTimestamp, "when it was decided"},
+    {"rule", Type::kText, "name of the rule; NULL: no rule acted, see outcome"},
+    {"pid", Type::kInt, "as in connections; NULL: no session is meant"},
+    {"user_name", Type::kText, "its role; SQLite: NULL, there are no users"},
+    {"application_name", Type::kText, "what it called itself; SQLite: name of the process"},
+    {"client_addr", Type::kText,
+     "where its client was, NULL: this machine; SQLite: process and thread that opened it"},
+    {"state", Type::kText, "state it was in"},
+    {"state_ms", Type::kFloat8, "and for how long; SQLite: NULL as long as capture is off"},
+    {"blocked_count", Type::kBigint,
+     "sessions that waited for it, NULL: not looked at; SQLite: NULL, who waits cannot be seen"},
+    {"last_query", Type::kText, "its last statement, literals masked; NULL: not known"},
+    {"action", Type::kText,
+     "what the rule asked for: log, cancel, end; gap: rows of actions may be missing here"},
+    {"outcome", Type::kText,
+     "ended, cancelled, interrupted (SQLite), logged, refused or skipped, and after a colon why"},
 };
 
 constexpr Column kAdvisePool[] = {
@@ -167,7 +187,7 @@ constexpr Parameter kReportPoolParameters[] = {
 constexpr Parameter kEndParameters[] = {
     {"session_pid", Type::kInt, nullptr, "a pid from connections"},
     {"mode", Type::kText, "cancel",
-     "cancel: its statement; end: the session (SQLSTATE 57P01), not in SQLite"},
+     "cancel: its statement; end: the session (SQLSTATE 57P01); SQLite: its transaction"},
     {"dry_run", Type::kBool, "true", "only say what would be done"},
 };
 
@@ -265,12 +285,26 @@ constexpr TableFunction kCalls[] = {
      .kind = CallKind::kTable,
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
-     .doc = "rules by which sessions are to be ended, each checked as it is written, defaults in "
-            "brackets; kept in the database that the setting database names, and nothing applies "
-            "them yet; SQLite: no rows, and writing is refused, nothing there could apply them",
+     .doc =
+         "rules by which sessions are to be ended, each checked as it is written, defaults in "
+         "brackets; PostgreSQL: kept in the database that the setting database names, and nothing "
+         "applies them yet; SQLite: kept in the state file for the connections of that database, "
+         "applied while the setting reaper is on; users, addresses and shares of a limit are "
+         "refused there, and so is ending what is idle",
      .since = "0.1.0",
      .parameters = {},
      .columns = kReapRules},
+    {.name = "reap_log",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "what the rules of reap_rules did, a row for each action, the last 10,000; PostgreSQL: "
+            "kept in the database that the setting database names; SQLite: in the state file, in "
+            "memory where there is none",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kReapLog},
     {.name = "advise_pool",
      .topic = "sessions",
      .kind = CallKind::kFunction,

@@ -75,10 +75,11 @@ std::string RefusedBecause(const SessionSnapshot& session, bool cancel) {
     if (std::string because = UntouchableBecause(session); !because.empty()) {
         return because;
     }
-    if (session.interrupt_only && !cancel) {
+    if (session.interrupt_only && !cancel &&
+        (session.open_statements > 0 || session.state == kActive || !session.state)) {
         return "only its owner can close a connection; mode cancel interrupts its statement";
     }
-    return session.refusal;
+    return !session.refusal.empty() || cancel ? session.refusal : CannotEndBecause(session);
 }
 
 /// Why there is nothing to cancel; empty: there may be.
@@ -108,6 +109,10 @@ Said End(const SessionSnapshot& session, bool cancel, bool dry_run, int64_t now_
     const std::optional<double> age_ms = StateMs(session, now_us);
     std::string because = session.state ? *session.state : "its state cannot be seen";
     because += age_ms ? " for " + Duration(*age_ms) : "";
+    because += session.interrupt_only && !cancel
+                   ? "; its transaction is rolled back, and what it sends fails with "
+                     "SQLITE_INTERRUPT until that is ROLLBACK"
+                   : "";
     if (dry_run) {
         return {cancel ? "would_cancel" : "would_end", std::move(because)};
     }

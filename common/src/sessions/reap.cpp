@@ -28,24 +28,12 @@ std::string NeverBecause(const SessionSnapshot& session, const Rule& rule) {
     return session.refusal;
 }
 
-/// What an interrupt cannot end. Source: SQLite interrupts statements; a transaction without one
-/// under way does not notice, and closing is the owner's.
-std::string InterruptCannot(const SessionSnapshot& session) {
-    if (!session.interrupt_only || session.open_statements > 0) {
-        return "";
-    }
-    return session.state == kIdle
-               ? "an idle connection holds nothing, and only its owner can close it"
-               : "an interrupt does nothing to a transaction without an open statement: its owner "
-                 "has to COMMIT or ROLLBACK";
-}
-
 /// Kept although the state matches: the reason, or empty.
 std::string KeptBecause(const SessionSnapshot& session, const Rule& rule,
                         const std::optional<double>& age_ms) {
     if (!session.is_visible && session.interrupt_only) {
         return "what it is doing is not known: it was opened without a mutex, and its statements "
-               "are not captured";
+               "are not captured or one of them is open";
     }
     if (!session.is_visible) {
         return "its state is hidden from you: this needs pg_read_all_stats (or pg_monitor)";
@@ -72,10 +60,12 @@ std::string EndBecause(const SessionSnapshot& session, const std::optional<doubl
         because +=
             ", blocks " + std::to_string(blocked) + (blocked == 1 ? " session" : " sessions");
     }
-    if (session.interrupt_only) {
-        because +=
-            "; its open statement fails with SQLITE_INTERRUPT at its next step, and only "
-            "then lets go";
+    if (session.interrupt_only && session.state != kActive) {
+        because += session.open_statements > 0
+                       ? "; its open statement fails with SQLITE_INTERRUPT at its next step, and "
+                         "only then lets go"
+                       : "; its transaction is rolled back, and what it sends fails with "
+                         "SQLITE_INTERRUPT until that is ROLLBACK";
     }
     return because;
 }
@@ -90,6 +80,11 @@ Verdict VerdictOf(RuleAction action) {
             break;
     }
     return Verdict::kLog;
+}
+
+/// SQLite ends transactions: the connection is still there, and has nothing left to keep.
+bool IsEnded(const SessionSnapshot& session) {
+    return session.interrupt_only && session.state == kAborted;
 }
 
 bool IsSameState(const PastAction& past, const SessionSnapshot& session) {
@@ -120,8 +115,8 @@ class Round {
           acted_(rules.size()) {
         for (size_t i = 0; i < rules.size(); ++i) {
             for (const SessionSnapshot& session : sessions) {
-                const bool counts =
-                    session.kind == SessionKind::kClient && MatchesWho(session, rules[i]);
+                const bool counts = session.kind == SessionKind::kClient && !IsEnded(session) &&
+                                    MatchesWho(session, rules[i]);
                 present_[i] += counts ? 1 : 0;
             }
             staying_[i] = present_[i];
@@ -164,8 +159,8 @@ class Round {
             return decision;
         }
         decision.because = NeverBecause(session, rule);
-        if (decision.because.empty()) {
-            decision.because = InterruptCannot(session);
+        if (decision.because.empty() && rule.action == RuleAction::kEnd) {
+            decision.because = CannotEndBecause(session);
         }
         if (!decision.because.empty()) {
             decision.verdict = Verdict::kRefuse;
@@ -278,7 +273,8 @@ std::optional<NextEnd> WhenEnded(const SessionSnapshot& session, const std::vect
         const bool blocks =
             session.blocks_count.value_or(0) > 0 || session.holds_xmin.value_or(false);
         if (rule.action != RuleAction::kEnd || !NeverBecause(session, rule).empty() ||
-            !SparedBecause(session, rule).empty() || (rule.only_blocking && !blocks)) {
+            !CannotEndBecause(session).empty() || !SparedBecause(session, rule).empty() ||
+            (rule.only_blocking && !blocks)) {
             continue;
         }
         const double in_ms = std::max(static_cast<double>(rule.idle_for_ms) - *age_ms, 0.0);
@@ -322,6 +318,15 @@ std::string UntouchableBecause(const SessionSnapshot& session) {
         return "a session between nodes (" + session.application_name + ")";
     }
     return "";
+}
+
+std::string CannotEndBecause(const SessionSnapshot& session) {
+    if (!session.interrupt_only || session.open_statements > 0 || session.state == kActive) {
+        return "";
+    }
+    return session.state == kIdle
+               ? "an idle connection holds nothing, and only its owner can close it"
+               : session.rollback_refusal;
 }
 
 std::string WhatChanged(const SessionSnapshot& seen, const SessionSnapshot* now, MustBe must_be) {

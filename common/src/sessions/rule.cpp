@@ -197,6 +197,32 @@ Result<void> CheckServerRule(const Rule& rule) {
     return {};
 }
 
+/// What SQLite has no means for is no rule there: it would stand in the table and never act.
+Result<void> CheckSqliteRule(const Rule& rule) {
+    if (!(rule.match_user == "%")) {
+        return Error(Code::kInvalidArgument, "match_user must be % in SQLite",
+                     "SQLite has no users; use match_application, the name of the process");
+    }
+    if (rule.match_address.family != Network::Family::kAny) {
+        return Error(Code::kInvalidArgument, "match_address must be null in SQLite",
+                     "connections of SQLite come from no address");
+    }
+    if (rule.only_above_usage_ratio >= 0) {
+        return Error(Code::kInvalidArgument, "only_above_usage_ratio must be null in SQLite",
+                     "SQLite has no limit of connections that a share could be taken of");
+    }
+    if (rule.action == RuleAction::kEnd && !(rule.match_state == kIdleInTransaction)) {
+        return Error(
+            Code::kInvalidArgument,
+            rule.match_state == kIdle
+                ? "an idle connection of SQLite is never ended: it holds nothing, and only its "
+                  "owner can close it"
+                : "a transaction that has been rolled back already is not ended again",
+            "use match_state idle in transaction, or action log");
+    }
+    return {};
+}
+
 int Strength(RuleAction action) {
     return action == RuleAction::kEnd ? 2 : action == RuleAction::kCancel ? 1 : 0;
 }
@@ -267,6 +293,16 @@ Result<uint8_t> ParseSpare(const std::vector<std::string>& words) {
     return bits;
 }
 
+std::vector<std::string> SpareWords(uint8_t bits) {
+    std::vector<std::string> words;
+    for (const SpareWord& known : kSpareWords) {
+        if ((bits & known.bit) != 0) {
+            words.emplace_back(known.word);
+        }
+    }
+    return words;
+}
+
 Result<RuleAction> ParseAction(std::string_view word) {
     for (const ActionName& known : kActions) {
         if (known.word == word) {
@@ -303,7 +339,11 @@ Result<void> CheckRule(const Rule& rule, RuleFor use) {
     if (Result<void> checked = CheckPatterns(rule); !checked.ok()) {
         return checked;
     }
-    return use == RuleFor::kServer ? CheckServerRule(rule) : Result<void>{};
+    if (use == RuleFor::kCall) {
+        return {};
+    }
+    const Result<void> checked = CheckServerRule(rule);
+    return checked.ok() && use == RuleFor::kSqlite ? CheckSqliteRule(rule) : checked;
 }
 
 bool Like(std::string_view text, std::string_view pattern) {

@@ -95,7 +95,7 @@ Rule PlainFields(const Cells& cells) {
 
 }  // namespace
 
-Result<Rule> RuleOfRow(const Row& row) {
+Result<Rule> RuleOfRow(const Row& row, RuleFor use) {
     const TableFunction& table = *FindCall("reap_rules");
     if (const Result<void> checked = CheckShape(table, row); !checked.ok()) {
         return checked.error();
@@ -119,10 +119,43 @@ Result<Rule> RuleOfRow(const Row& row) {
         return spare.error();
     }
     rule.spare = spare.value();
-    if (const Result<void> checked = CheckRule(rule, RuleFor::kServer); !checked.ok()) {
+    if (const Result<void> checked = CheckRule(rule, use); !checked.ok()) {
         return checked.error();
     }
     return rule;
+}
+
+Value DefaultOfRule(std::string_view column) {
+    const Rule rule;
+    const auto text = [](std::string_view value) { return Value(std::string(value)); };
+    if (column == "priority") {
+        return int64_t{rule.priority};
+    }
+    if (column == "enabled") {
+        return rule.enabled;
+    }
+    if (column == "match_database" || column == "match_user" || column == "match_application") {
+        return text(rule.match_database);
+    }
+    if (column == "match_state") {
+        return text(rule.match_state);
+    }
+    if (column == "idle_for") {
+        return rule.idle_for_ms;
+    }
+    if (column == "only_blocking") {
+        return rule.only_blocking;
+    }
+    if (column == "keep_at_least") {
+        return rule.keep_at_least;
+    }
+    if (column == "action") {
+        return text(ActionWord(rule.action));
+    }
+    if (column == "spare") {
+        return SpareWords(kSpareAll);
+    }
+    return {};
 }
 
 }  // namespace upkeep::sessions

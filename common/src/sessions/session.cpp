@@ -116,8 +116,8 @@ void Connections(const std::vector<SessionSnapshot>& sessions, int64_t now_us, R
                   Text(session.state), Number(StateMs(session, now_us)),
                   Number(AgeMs(session.xact_start_us, now_us)), Text(session.wait_event),
                   Integer(session.blocks_count),
-                  session.holds_xmin ? Value(*session.holds_xmin) : Value(), Value(), Value(),
-                  Text(session.query), session.is_visible});
+                  session.holds_xmin ? Value(*session.holds_xmin) : Value(), Text(session.rule),
+                  Number(session.reap_in_ms), Text(session.query), session.is_visible});
     }
 }
 
@@ -192,10 +192,12 @@ void LockHolders(const std::vector<SessionSnapshot>& sessions, RowSink& rows) {
                 ? "end or finish the transaction in that process: nobody can do it from here"
             : session.open_statements > 0
                 ? "let its owner step to the end, reset or finalize; end_session interrupts it"
+            : session.rollback_refusal.empty()
+                ? "let its owner COMMIT or ROLLBACK; end_session with mode end rolls it back"
                 : "let its owner COMMIT or ROLLBACK: nobody else can do it soundly";
         rows.Add({int64_t{0}, BigintArray{session.pid}, session.pid, Value(), session.pid,
                   Text(session.state), Value(), Text(session.lock_mode), Text(session.lock_target),
-                  Text(session.query), std::string(action)});
+                  Text(session.query), action + session.lock_note});
     }
 }
 

@@ -158,6 +158,41 @@ TEST(DecideTest, InterruptsOnlyWhatHasAnOpenStatement) {
     EXPECT_EQ(Only(session, rule).verdict, Verdict::kEnd);
 }
 
+TEST(DecideTest, RollsBackWhatHasNoOpenStatementWhereTheHostCan) {
+    Rule rule = OneMinute();
+    rule.match_state = kIdleInTransaction;
+    SessionSnapshot session = Idle(1, 99'000);
+    session.interrupt_only = true;
+    session.state = std::string(kIdleInTransaction);
+    session.open_statements = 0;
+    session.rollback_refusal = "no mutex";
+    EXPECT_EQ(Only(session, rule).verdict, Verdict::kRefuse);
+    EXPECT_EQ(Only(session, rule).because, "no mutex");
+    EXPECT_FALSE(WhenEnded(session, {rule}, kNow).has_value());
+    session.rollback_refusal.clear();
+    EXPECT_EQ(Only(session, rule).verdict, Verdict::kEnd);
+    EXPECT_NE(Only(session, rule).because.find("rolled back"), std::string::npos);
+    EXPECT_TRUE(WhenEnded(session, {rule}, kNow).has_value());
+    rule.action = RuleAction::kLog;  // telling of it is always possible
+    session.rollback_refusal = "no mutex";
+    EXPECT_EQ(Only(session, rule).verdict, Verdict::kLog);
+}
+
+TEST(DecideTest, WhatSqliteHasEndedIsNotAmongThoseThatStay) {
+    Rule rule = OneMinute();
+    rule.match_state = kIdleInTransaction;
+    rule.keep_at_least = 1;
+    std::vector<SessionSnapshot> sessions = {Idle(1, 99'000), Idle(2, 99'000)};
+    for (SessionSnapshot& session : sessions) {
+        session.interrupt_only = true;
+        session.rollback_refusal.clear();
+        session.state = std::string(kIdleInTransaction);
+    }
+    EXPECT_EQ(Decide(sessions, rule, kNow)[0].verdict, Verdict::kEnd);
+    sessions[0].state = std::string(kAborted);
+    EXPECT_EQ(Decide(sessions, rule, kNow)[0].verdict, Verdict::kKeep);
+}
+
 TEST(DecideTest, KeepAtLeastCountsEveryMatchAndSparesTheYoungest) {
     std::vector<SessionSnapshot> sessions = {Idle(1, 70'000), Idle(2, 90'000), Idle(3, 80'000),
                                              Idle(4, 1'000)};

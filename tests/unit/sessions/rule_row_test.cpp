@@ -110,5 +110,61 @@ TEST(RuleOfRowTest, ARowOfAnotherShapeIsOurFault) {
     EXPECT_EQ(RuleOfRow(row).error().code(), Code::kInternal);
 }
 
+Row OfDefaults() {
+    Row row;
+    for (const Column& column : FindCall("reap_rules")->columns) {
+        row.push_back(DefaultOfRule(column.name));
+    }
+    row[At("name")] = std::string("a");
+    return row;
+}
+
+TEST(DefaultOfRuleTest, AreThoseOfARule) {
+    const Rule expected;
+    const Rule rule = RuleOfRow(OfDefaults()).value();
+    EXPECT_EQ(rule.priority, expected.priority);
+    EXPECT_EQ(rule.enabled, expected.enabled);
+    EXPECT_TRUE(rule.match_database == "%" && rule.match_user == "%");
+    EXPECT_TRUE(rule.match_application == "%");
+    EXPECT_EQ(rule.match_address.family, Network::Family::kAny);
+    EXPECT_TRUE(rule.match_state == kIdle);
+    EXPECT_EQ(rule.idle_for_ms, 600'000);
+    EXPECT_FALSE(rule.only_blocking);
+    EXPECT_LT(rule.only_above_usage_ratio, 0);
+    EXPECT_EQ(rule.keep_at_least, 0);
+    EXPECT_EQ(rule.max_per_minute, Rule::kNoLimit);
+    EXPECT_EQ(rule.action, RuleAction::kEnd);
+    EXPECT_EQ(rule.spare, kSpareAll);
+}
+
+TEST(RuleOfRowTest, SqliteRefusesWhatItHasNoMeansFor) {
+    Row fits = OfDefaults();
+    fits[At("match_state")] = std::string("idle in transaction");
+    EXPECT_TRUE(RuleOfRow(fits, RuleFor::kSqlite).ok());
+    struct Case {
+        const char* column;
+        Value value;
+        const char* word;
+    };
+    const Case cases[] = {{"match_user", std::string("root"), "match_user"},
+                          {"match_address", std::string("local"), "match_address"},
+                          {"only_above_usage_ratio", 0.5, "only_above_usage_ratio"},
+                          {"match_state", std::string("idle"), "only its owner can close it"},
+                          {"match_state", std::string("idle in transaction (aborted)"), "already"},
+                          {"match_state", std::string("active"), "never ended by a rule"}};
+    for (const Case& one : cases) {
+        Row row = fits;
+        row[At(one.column)] = one.value;
+        const Result<Rule> rule = RuleOfRow(row, RuleFor::kSqlite);
+        ASSERT_FALSE(rule.ok()) << one.column;
+        EXPECT_NE(rule.error().message().find(one.word), std::string::npos)
+            << rule.error().message();
+        EXPECT_FALSE(rule.error().hint().empty());
+        row[At("action")] = std::string("log");
+        EXPECT_EQ(RuleOfRow(row, RuleFor::kSqlite).ok(), one.column == std::string("match_state"))
+            << one.column;
+    }
+}
+
 }  // namespace
 }  // namespace upkeep::sessions

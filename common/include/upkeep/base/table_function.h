@@ -28,7 +28,7 @@ enum class CallKind : uint8_t {
     kAggregate,  // one value from many rows: an aggregate, also over a window frame
     kFunction,   // rows, with parameters: set-returning function / eponymous virtual table
     kView,       // rows, no parameters: view / eponymous virtual table
-    kTable,      // rows that users write: table / read-only eponymous virtual table
+    kTable,      // rows that users write: table / eponymous virtual table
 };
 
 enum class Hosts : uint8_t { kBoth, kPostgres, kSqlite };

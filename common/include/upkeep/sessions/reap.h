@@ -84,6 +84,11 @@ enum class MustBe : uint8_t {
 /// Why nobody may end this session, by a rule or by its pid; empty: it may be judged further.
 std::string UntouchableBecause(const SessionSnapshot& session);
 
+/// What keeps the host from ending one that may be ended; empty: nothing. SQLite ends what an idle
+/// connection holds, never the connection: an open statement is interrupted, a transaction without
+/// one is rolled back.
+std::string CannotEndBecause(const SessionSnapshot& session);
+
 /// What has changed since `seen`, as the reason to leave it alone; empty: nothing. nullptr: gone.
 std::string WhatChanged(const SessionSnapshot& seen, const SessionSnapshot* now, MustBe must_be);
 

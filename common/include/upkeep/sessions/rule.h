@@ -69,6 +69,7 @@ enum Spare : uint8_t {
 inline constexpr uint8_t kSpareAll = kListening | kSessionLock | kTempTable | kHeldCursor;
 /// Errors: kInvalidArgument (a word that is none of these).
 Result<uint8_t> ParseSpare(const std::vector<std::string>& words);
+std::vector<std::string> SpareWords(uint8_t bits);
 
 enum class RuleAction : uint8_t { kEnd, kCancel, kLog };
 /// Errors: kInvalidArgument.
@@ -99,7 +100,8 @@ static_assert(std::is_trivially_copyable_v<Rule>);
 /// What a rule is for.
 enum class RuleFor : uint8_t {
     kCall,    // reap_sessions: idle states only
-    kServer,  // a row of reap_rules in PostgreSQL, where only what runs can be cancelled
+    kServer,  // a row of reap_rules, where only what runs can be cancelled
+    kSqlite,  // the same, without what SQLite has not: users, addresses, a limit of connections
 };
 /// Is the rule one that can be applied?
 /// Errors: kInvalidArgument (a state that no rule may match, negative numbers, a pattern that ends

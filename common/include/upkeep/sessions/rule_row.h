@@ -14,6 +14,9 @@ namespace upkeep::sessions {
 /// means something: any address, any share of connections, no limit per minute.
 /// Errors: kInvalidArgument (a NULL elsewhere, words and numbers as in rule.h), kInternal (a row of
 /// another shape).
-Result<Rule> RuleOfRow(const Row& row);
+Result<Rule> RuleOfRow(const Row& row, RuleFor use = RuleFor::kServer);
+
+/// What a column counts as where it is left out; NULL for a name, and where NULL means something.
+Value DefaultOfRule(std::string_view column);
 
 }  // namespace upkeep::sessions

@@ -37,7 +37,7 @@ struct SessionSnapshot {
     bool is_visible = true;          // the caller may see state, times and text
     bool is_superuser = false;       // the session's user
     std::optional<bool> holds_xmin;  // keeps dead rows (SQLite: the WAL) from being cleaned up
-    bool interrupt_only = false;     // SQLite: all that can be done is to interrupt a statement
+    bool interrupt_only = false;     // SQLite: closing is its owner's, see CannotEndBecause
     int64_t open_statements = -1;    // SQLite: begun and not ended; -1: unknown
     std::string refusal;             // why the host does not let the caller end it; empty: it does
     std::optional<std::string> database_name;
@@ -61,6 +61,11 @@ struct SessionSnapshot {
     std::optional<std::string> lock_target;
     std::optional<int64_t> blocks_count;  // that wait for it, directly or not: see CountBlocked
     uint8_t spare = 0;                    // what it holds: bits of Spare in rule.h
+    // SQLite: why its transaction cannot be rolled back from outside; empty: it can
+    std::string rollback_refusal = "only its owner can end its transaction, by COMMIT or ROLLBACK";
+    std::string lock_note;             // SQLite: what the lock costs, behind the suggested action
+    std::optional<std::string> rule;   // that will end it next, if it stays as it is
+    std::optional<double> reap_in_ms;  // and in how long
 };
 
 /// Milliseconds from `since_us` to `now_us`, not below 0; nullopt where `since_us` is 0.
