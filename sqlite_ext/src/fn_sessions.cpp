@@ -63,6 +63,11 @@ Result<void> RulesCall(sqlite3*, const Arguments&, RowSink&) {
     return {};
 }
 
+/// Nothing applies rules, so there is nothing that they did.
+Result<void> LogCall(sqlite3*, const Arguments&, RowSink&) {
+    return {};
+}
+
 Error RefuseRules() {
     return Error(Code::kUnsupported,
                  "upkeep_reap_rules holds no rules: SQLite has no process that would apply them",
@@ -85,6 +90,7 @@ constexpr Body kBodies[] = {
     {.call = "end_session", .rows = EndCall},
     {.call = "reap_sessions", .rows = ReapCall},
     {.call = "reap_rules", .rows = RulesCall, .refuse = RefuseRules},
+    {.call = "reap_log", .rows = LogCall},
     {.call = "advise_pool", .rows = PoolCall},
 };
 

@@ -130,6 +130,25 @@ constexpr Column kReapRules[] = {
      "(all)"},
 };
 
+constexpr Column kReapLog[] = {
+    {"at", Type::kTimestamp, "when it was decided"},
+    {"rule", Type::kText, "name of the rule; NULL: no rule acted, see outcome"},
+    {"pid", Type::kInt, "as in connections; NULL: no session is meant"},
+    {"user_name", Type::kText, "its role; SQLite: NULL, there are no users"},
+    {"application_name", Type::kText, "what it called itself; SQLite: name of the process"},
+    {"client_addr", Type::kText,
+     "where its client was, NULL: this machine; SQLite: process and thread that opened it"},
+    {"state", Type::kText, "state it was in"},
+    {"state_ms", Type::kFloat8, "and for how long; SQLite: NULL as long as capture is off"},
+    {"blocked_count", Type::kBigint,
+     "sessions that waited for it, NULL: not looked at; SQLite: NULL, who waits cannot be seen"},
+    {"last_query", Type::kText, "its last statement, literals masked; NULL: not known"},
+    {"action", Type::kText,
+     "what the rule asked for: log, cancel, end; gap: rows of actions may be missing here"},
+    {"outcome", Type::kText,
+     "ended, cancelled, interrupted (SQLite), logged, refused or skipped, and after a colon why"},
+};
+
 constexpr Column kAdvisePool[] = {
     {"parameter", Type::kText, "setting of the pool, or a figure it follows from"},
     {"value", Type::kText, "line for the environment (`DB_POOL_SIZE=5`), or the figure"},
@@ -247,6 +266,17 @@ constexpr TableFunction kCalls[] = {
      .since = "0.1.0",
      .parameters = {},
      .columns = kReapRules},
+    {.name = "reap_log",
+     .topic = "sessions",
+     .kind = CallKind::kView,
+     .hosts = Hosts::kBoth,
+     .effect = Effect::kReads,
+     .doc = "what the rules of reap_rules did, a row for each action, the last 10,000; PostgreSQL: "
+            "kept in the database that the setting database names; SQLite: in memory, of this "
+            "process",
+     .since = "0.1.0",
+     .parameters = {},
+     .columns = kReapLog},
     {.name = "advise_pool",
      .topic = "sessions",
      .kind = CallKind::kFunction,

@@ -104,6 +104,27 @@ CREATE TRIGGER not_applied_yet BEFORE INSERT OR UPDATE ON upkeep.reap_rules
 CREATE TRIGGER check_rule BEFORE INSERT OR UPDATE ON upkeep.reap_rules
     FOR EACH ROW EXECUTE FUNCTION upkeep.check_reap_rules();
 
+CREATE TABLE upkeep.reap_log_rows (
+    number bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    at timestamptz NOT NULL,
+    rule text,
+    pid integer,
+    user_name text,
+    application_name text,
+    client_addr text,
+    state text,
+    state_ms double precision,
+    blocked_count bigint,
+    last_query text,
+    action text NOT NULL,
+    outcome text NOT NULL);
+COMMENT ON TABLE upkeep.reap_log_rows IS 'where the reaper writes what reap_log shows';
+CREATE VIEW upkeep.reap_log AS
+    SELECT at, rule, pid, user_name, application_name, client_addr, state, state_ms, blocked_count,
+        last_query, action, outcome
+    FROM upkeep.reap_log_rows ORDER BY number;
+COMMENT ON VIEW upkeep.reap_log IS 'what the rules of reap_rules did, a row for each action';
+
 CREATE FUNCTION upkeep.advise_pool(
     processes integer, threads integer DEFAULT 1, replicas integer DEFAULT 1,
     environment text DEFAULT 'production')
