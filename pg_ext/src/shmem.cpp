@@ -6,6 +6,7 @@
 #include "doorbell.h"
 #include "pg.h"
 #include "progress.h"
+#include "reap_shared.h"
 #include "saved_statistics.h"
 #include "settings.h"
 
@@ -48,6 +49,7 @@ void Request() {
     RequestAddinShmemSpace(capture::Store::BytesNeeded(LimitsOfSettings()));
     RequestAddinShmemSpace(ProgressBytes());
     RequestAddinShmemSpace(DoorbellBytes());
+    RequestAddinShmemSpace(ReapSharedBytes());
 }
 
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
@@ -56,6 +58,20 @@ void Attach(void* block, bool found, const capture::StoreLimits& limits) noexcep
     detail::store = found ? new (store_memory) capture::Store(block)
                           : new (store_memory)
                                 capture::Store(capture::Store::Format(block, limits, now_us));
+}
+
+/// What the reaper's log cannot tell of the time before this start.
+void NoteLogGap() {
+    switch (HowTheLastRunEnded()) {
+        case LastRun::kInOrder:
+            break;
+        case LastRun::kRestartedNow:
+            SetLogGap(LogGap::kRestart);
+            break;
+        case LastRun::kNotInOrder:
+            SetLogGap(LogGap::kDisorder);
+            break;
+    }
 }
 
 void Startup() {
@@ -74,8 +90,12 @@ void Startup() {
     bool is_doorbell_found = false;
     void* doorbell = ShmemInitStruct("upkeep doorbell", DoorbellBytes(), &is_doorbell_found);
     AttachDoorbell(doorbell, is_doorbell_found);
+    bool is_reaper_found = false;
+    void* reaper = ShmemInitStruct("upkeep reaper", ReapSharedBytes(), &is_reaper_found);
+    AttachReapShared(reaper, is_reaper_found);
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
+        NoteLogGap();
         KeepStatistics();
     }
 }
