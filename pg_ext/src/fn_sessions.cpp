@@ -1,6 +1,7 @@
 // Sessions, locks, pools.
 // SPDX-License-Identifier: PostgreSQL
 #include "adapter.h"
+#include "reap_shared.h"
 #include "sessions.h"
 
 namespace {
@@ -13,6 +14,7 @@ void Show(ReadBody body, upkeep::RowSink& rows) {
     int64_t now_us = 0;
     std::vector<upkeep::sessions::SessionSnapshot> sessions = upkeep::pg::LookAtSessions(&now_us);
     upkeep::sessions::CountBlocked(&sessions);
+    upkeep::sessions::FillNextEnds(&sessions, upkeep::pg::RulesInForce(), now_us);
     upkeep::pg::NoticeHidden(sessions);
     body(sessions, now_us, rows);
 }

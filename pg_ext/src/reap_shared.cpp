@@ -33,6 +33,7 @@ static_assert(std::is_trivially_destructible_v<Shared>);
 Shared* shared = nullptr;
 
 void LeaveWorker(int, Datum) {
+    PublishRules({}, false);
     shared->worker.store(kNoWorker);
 }
 

@@ -57,7 +57,7 @@ class RulesTest(SessionsTest):
         self.db.notices.clear()
         self.do(self.db, "INSERT INTO upkeep.reap_rules (name) VALUES ('a'), ('b')")
         self.assertEqual(len(self.db.notices), 1)  # a statement, not each row
-        self.assertIn("nothing applies them yet", self.db.notices[0])
+        self.assertIn("nothing applies them while upkeep.reaper is off", self.db.notices[0])
         self.assertIn("HINT:", self.db.notices[0])
         row = self.rows(SELECT)[0]
         self.assertEqual(list(row.values()), [

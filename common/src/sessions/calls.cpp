@@ -260,9 +260,10 @@ constexpr TableFunction kCalls[] = {
      .kind = CallKind::kTable,
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
-     .doc = "rules by which sessions are to be ended, each checked as it is written, defaults in "
-            "brackets; kept in the database that the setting database names, and nothing applies "
-            "them yet; SQLite: no rows, and writing is refused, nothing there could apply them",
+     .doc = "rules by which sessions are ended, each checked as it is written, defaults in "
+            "brackets; PostgreSQL: kept in the database that the setting database names, applied to "
+            "all databases while the setting reaper is on; SQLite: no rows, and writing is refused, "
+            "nothing there could apply them",
      .since = "0.1.0",
      .parameters = {},
      .columns = kReapRules},

@@ -106,8 +106,8 @@ void Connections(const std::vector<SessionSnapshot>& sessions, int64_t now_us, R
                   Text(session.state), Number(StateMs(session, now_us)),
                   Number(AgeMs(session.xact_start_us, now_us)), Text(session.wait_event),
                   Integer(session.blocks_count),
-                  session.holds_xmin ? Value(*session.holds_xmin) : Value(), Value(), Value(),
-                  Text(session.query), session.is_visible});
+                  session.holds_xmin ? Value(*session.holds_xmin) : Value(), Text(session.rule),
+                  Number(session.reap_in_ms), Text(session.query), session.is_visible});
     }
 }
 

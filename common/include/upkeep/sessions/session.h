@@ -61,6 +61,8 @@ struct SessionSnapshot {
     std::optional<std::string> lock_target;
     std::optional<int64_t> blocks_count;  // that wait for it, directly or not: see CountBlocked
     uint8_t spare = 0;                    // what it holds: bits of Spare in rule.h
+    std::optional<std::string> rule;      // that will end it next: see FillNextEnds
+    std::optional<double> reap_in_ms;     // until then
 };
 
 /// Milliseconds from `since_us` to `now_us`, not below 0; nullopt where `since_us` is 0.
