@@ -62,9 +62,13 @@ struct LogRow {
 };
 
 constexpr const char* kInsert =
-    "INSERT INTO upkeep.reap_log_rows (at, rule, pid, user_name, application_name, client_addr, "
+    // There is one writer, so the next number is the greatest and one.
+    "INSERT INTO upkeep.reap_log_rows (number, at, rule, pid, user_name, application_name, "
+    "client_addr, "
     "state, state_ms, blocked_count, last_query, action, outcome) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    "SELECT coalesce(pg_catalog.max(number), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4, $5, $6, "
+    "$7, $8, $9, "
+    "$10, $11, $12 FROM upkeep.reap_log_rows";
 constexpr int kLogColumns = 12;
 
 SPIPlanPtr PrepareInsert() {

@@ -14,6 +14,9 @@ for name, result, arguments in (
         ("PQgetvalue", ctypes.c_char_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
         ("PQresultErrorField", ctypes.c_char_p, [ctypes.c_void_p, ctypes.c_int])):
     getattr(LIBRARY, name).restype, getattr(LIBRARY, name).argtypes = result, arguments
+LISTENER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
+LIBRARY.PQsetNoticeProcessor.argtypes = [ctypes.c_void_p, LISTENER, ctypes.c_void_p]
+DEAF = LISTENER(lambda _, text: None)  # libpq would write to stderr
 SQLSTATE, MESSAGE, HINT = ord("C"), ord("M"), ord("H")
 
 
@@ -22,6 +25,7 @@ class Connection:
         self.at = LIBRARY.PQconnectdb(" ".join(f"{k}='{v}'" for k, v in options.items()).encode())
         if LIBRARY.PQstatus(self.at) != 0:
             raise RuntimeError(LIBRARY.PQerrorMessage(self.at).decode())
+        LIBRARY.PQsetNoticeProcessor(self.at, DEAF, None)
         self.pid = LIBRARY.PQbackendPID(self.at)
         self.socket = LIBRARY.PQsocket(self.at)
 

@@ -74,6 +74,7 @@ class LogTest(SessionsTest):
         victims = [self.open() for _ in range(20)]
         pids = {victim.info.backend_pid for victim in victims}
         self.rule("restart")
+        self.wait_for("SELECT 1 WHERE (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'victim') < 20")
         server.restart()
         self.again()
         self.assertEqual(self.rows(GAPS), [])
@@ -89,8 +90,8 @@ class LogTest(SessionsTest):
         self.assertIn("not shut down in order", self.wait_for(GAPS)[0]["outcome"])
 
     def test_it_is_bounded(self):
-        self.do(self.db, "INSERT INTO upkeep.reap_log_rows (at, action, outcome)"
-                         " SELECT now(), 'log', 'logged: ' || i FROM generate_series(1, 10050) i")
+        self.do(self.db, "INSERT INTO upkeep.reap_log_rows (number, at, action, outcome)"
+                         " SELECT i, now(), 'log', 'logged: ' || i FROM generate_series(1, 10050) i")
         self.open()
         self.rule("bounded")
         self.ended("bounded", 1)

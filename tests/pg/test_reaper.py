@@ -1,7 +1,7 @@
 # cluster: shared_preload_libraries=upkeep_preload
 # cluster: upkeep.reaper=on
 # cluster: upkeep.database=postgres
-# cluster: listen_addresses=127.0.0.9
+# cluster: listen_addresses=127.0.0.21
 """The reaper: rules of reap_rules applied by the worker to the sessions of all databases, and what its log tells.
 
 Run inside tests/pg/with_cluster.sh.
@@ -93,14 +93,14 @@ class ReaperTest(SessionsTest):
                 self.do(self.db, "DELETE FROM upkeep.reap_rules")
 
     def test_idle_over_tcp_in_another_database(self):
-        victim = self.open(database="elsewhere", host="127.0.0.9")
+        victim = self.open(database="elsewhere", host="127.0.0.21")
         self.rule("r_tcp", match_database="else%", match_address="127.0.0.0/8")
         self.gone(victim)
         self.assertEqual(self.log("r_tcp")[0]["client_addr"], "127.0.0.1")
 
     def test_what_does_not_match_stays(self):
         others = [self.open(name="other"), self.open(database="elsewhere"), self.open("r_plain"),
-                  self.open(host="127.0.0.9")]
+                  self.open(host="127.0.0.21")]
         victim = self.open()
         self.rule("r_match", match_database="postgres", match_user=APP, match_address="local")
         self.gone(victim)
@@ -321,8 +321,8 @@ class ReaperTest(SessionsTest):
                 self.rows("SELECT * FROM upkeep.reap_log", db=db)
             else:
                 self.refuses("42501", "reap_log", "SELECT * FROM upkeep.reap_log", db=db)
-            for sql in ("DELETE FROM upkeep.reap_log", "INSERT INTO upkeep.reap_log_rows (at, action, outcome)"
-                        " VALUES (now(), 'end', 'x')", "SELECT * FROM upkeep.reap_log_rows"):
+            for sql in ("DELETE FROM upkeep.reap_log", "INSERT INTO upkeep.reap_log_rows (number, at, action, outcome)"
+                        " VALUES (1, now(), 'end', 'x')", "SELECT * FROM upkeep.reap_log_rows"):
                 self.refuses("42501", "reap_log", sql, db=db)
 
 

@@ -105,7 +105,7 @@ CREATE TRIGGER check_rule BEFORE INSERT OR UPDATE ON upkeep.reap_rules
     FOR EACH ROW EXECUTE FUNCTION upkeep.check_reap_rules();
 
 CREATE TABLE upkeep.reap_log_rows (
-    number bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    number bigint PRIMARY KEY,
     at timestamptz NOT NULL,
     rule text,
     pid integer,
