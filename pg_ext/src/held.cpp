@@ -64,10 +64,15 @@ void NoteListening(bool listens) {
 /// our fast-path locks into these lists, so each is looked at under its lock, if that is free: the
 /// session holds none itself while it waits. Nullopt: not free.
 std::optional<bool> HasAdvisoryLock() {
+    constexpr int kTries = 1000;  // such a lock is held for microseconds
     bool found = false;
     for (int i = 0; i < NUM_LOCK_PARTITIONS; ++i) {
         LWLock* partition = LockHashPartitionLockByIndex(i);
-        if (!LWLockConditionalAcquire(partition, LW_SHARED)) {
+        bool is_free = false;
+        for (int tries = 0; !is_free && tries < kTries; ++tries) {
+            is_free = LWLockConditionalAcquire(partition, LW_SHARED);
+        }
+        if (!is_free) {
             return std::nullopt;
         }
         found = found || HasAdvisoryLockIn(i);

@@ -7,7 +7,7 @@ sent); commands that the server had begun (the FATAL in its log has a STATEMENT)
 killed and done nevertheless. The last two are asserted to be 0 for the rule.
 
 Usage: stress_reap.py [ENDINGS by rule, default 20000 [SECONDS of each other way and place, default 10]], inside
-tests/pg/with_cluster.sh -c shared_preload_libraries=upkeep_preload -c listen_addresses=127.0.0.9 -c upkeep.reaper=on
+tests/pg/with_cluster.sh -c shared_preload_libraries=upkeep_preload -c listen_addresses=127.0.0.23 -c upkeep.reaper=on
 """
 import os
 import pathlib
@@ -90,7 +90,7 @@ def client(tally, options, in_transaction):
             time.sleep(0.01)
 
 
-def by_rule(db, state, stop):
+def by_rule(db, stop):
     db.cursor().execute("INSERT INTO upkeep.reap_rules (name, match_application, match_state, idle_for) VALUES"
                         f" ('stress', 'stress', 'idle', '{LIMIT_MS} ms'),"
                         f" ('stress tx', 'stress', 'idle in transaction', '{LIMIT_MS} ms')")
@@ -98,14 +98,14 @@ def by_rule(db, state, stop):
     db.cursor().execute("DELETE FROM upkeep.reap_rules")
 
 
-def by_sql(db, state, stop):
+def by_sql(db, stop):
     while not stop.wait(0.005):
         db.cursor().execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stress'"
                             " AND state IN ('idle', 'idle in transaction')"
                             f" AND clock_timestamp() - state_change > interval '{LIMIT_MS} ms'")
 
 
-def by_server(db, state, stop):
+def by_server(_, stop):
     stop.wait()
 
 
@@ -117,7 +117,7 @@ def run(way, place, in_transaction, endings, seconds):
         options["options"] = f"-c idle_session_timeout={LIMIT_MS} -c idle_in_transaction_session_timeout={LIMIT_MS}"
     tally, stop, log_at = Tally(), threading.Event(), LOG.stat().st_size
     threads = [threading.Thread(target=client, args=(tally, options, in_transaction)) for _ in range(SESSIONS)]
-    ender = threading.Thread(target=way, args=(db, None, stop))
+    ender = threading.Thread(target=way, args=(db, stop))
     for thread in [*threads, ender]:
         thread.start()
     began = time.monotonic()
@@ -156,7 +156,7 @@ def main():
                         " GRANT ALL ON work, filling TO stress")
     db.close()
     print(f"load at the beginning: {os.getloadavg()[0]:.1f}")
-    places = ({"host": "127.0.0.9"}, {})
+    places = ({"host": "127.0.0.23"}, {})
     bad = ended = 0
     for place in places:
         for in_transaction in (False, True):
