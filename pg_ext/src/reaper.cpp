@@ -21,7 +21,7 @@ extern "C" {
 }
 
 extern "C" {
-PGDLLEXPORT void upkeep_reaper_main(Datum);
+PGDLLEXPORT void upkeep_reaper_worker(Datum);
 }
 
 namespace upkeep::pg {
@@ -120,7 +120,7 @@ void RegisterReaper() {
     strlcpy(worker.bgw_name, "upkeep reaper", sizeof(worker.bgw_name));
     strlcpy(worker.bgw_type, "upkeep reaper", sizeof(worker.bgw_type));
     strlcpy(worker.bgw_library_name, "upkeep", sizeof(worker.bgw_library_name));
-    strlcpy(worker.bgw_function_name, "upkeep_reaper_main", sizeof(worker.bgw_function_name));
+    strlcpy(worker.bgw_function_name, "upkeep_reaper_worker", sizeof(worker.bgw_function_name));
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = kRestartSeconds;
@@ -129,6 +129,6 @@ void RegisterReaper() {
 
 }  // namespace upkeep::pg
 
-void upkeep_reaper_main(Datum) {
+void upkeep_reaper_worker(Datum) {
     upkeep::pg::Main();
 }

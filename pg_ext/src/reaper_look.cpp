@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "doorbell.h"
 #include "guard.h"
+#include "host_query.h"
 #include "plain.h"
 #include "sessions.h"
 #include "spi_select.h"
@@ -192,7 +193,7 @@ std::string RulesQuery(const TableFunction& table) {
         sql += (sql.empty() ? "SELECT " : ", ") + std::string(column.name) + "::pg_catalog." +
                SqlType(column.type);
     }
-    return sql + " FROM upkeep.reap_rules WHERE enabled";
+    return sql + " FROM upkeep.reap_rules WHERE enabled ORDER BY priority, name";
 }
 
 }  // namespace
@@ -232,6 +233,21 @@ bool IsOwnTable(const char* name) {
     return OidIsValid(extension) && OidIsValid(table) &&
            get_rel_relkind(table) == RELKIND_RELATION &&
            getExtensionOfObject(RelationRelationId, table) == extension;
+}
+
+std::vector<sessions::PastAction> PastOfLog() {
+    std::vector<sessions::PastAction> past;
+    if (!CallHost([] { return IsOwnTable("reap_log_rows"); })) {
+        return past;
+    }
+    const HostRows found = Query(
+        "SELECT rule, (extract(epoch FROM at) * 1000000)::bigint FROM upkeep.reap_log_rows"
+        " WHERE number > (SELECT max(number) - 1000 FROM upkeep.reap_log_rows)"
+        " AND at > now() - interval '1 min' AND rule IS NOT NULL AND outcome !~ '^refused'");
+    for (int row = 0; row < found.rows; ++row) {
+        past.push_back({found.Text(row, 0), found.Integer(row, 1).value_or(0), 0, 0, 0});
+    }
+    return past;
 }
 
 RulesRead ReadRules() {

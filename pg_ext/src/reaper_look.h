@@ -22,6 +22,10 @@ struct RulesRead {
 };
 RulesRead ReadRules();
 
+/// What a worker before this one did in the last minute, for max_per_minute. Whose session it was is
+/// not known: pids are 0.
+std::vector<sessions::PastAction> PastOfLog();
+
 /// Is it a table of our extension in this database? Only inside CallHost.
 bool IsOwnTable(const char* name);
 

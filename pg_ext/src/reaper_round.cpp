@@ -272,6 +272,9 @@ void TellOnce(const RulesRead& read) {
 void Look() {
     Memory& memory = Remembered();
     memory.version = RulesVersion();
+    if (!memory.has_looked) {
+        memory.past = PastOfLog();
+    }
     memory.has_looked = true;
     const RulesRead read = ReadRules();
     TellOnce(read);
@@ -290,8 +293,8 @@ void Look() {
     for (const Decision& decision : sessions::Decide(sessions, read.rules, situation)) {
         const bool acts = decision.verdict == Verdict::kEnd ||
                           decision.verdict == Verdict::kCancel || decision.verdict == Verdict::kLog;
-        const bool try_again = acts && Act(sessions[decision.session], read.rules[decision.rule],
-                                           decision, now_us);
+        const bool try_again =
+            acts && Act(sessions[decision.session], read.rules[decision.rule], decision, now_us);
         look_again = look_again || decision.look_again || try_again;
     }
     const int64_t due_us = sessions::NextLookUs(sessions, read.rules, now_us);

@@ -13,6 +13,7 @@ import time
 import unittest
 
 import psycopg2
+import psycopg2.extras
 
 import libpq
 from sessions_base import APP, SessionsTest, connect, set_up
@@ -207,6 +208,33 @@ class ReaperTest(SessionsTest):
         time.sleep(2.5)
         self.log("r_max", 2)
         self.assertEqual(sum(self.is_alive(victim) for victim in victims), 4)
+
+    def test_max_per_minute_outlives_the_worker(self):
+        self.rule("r_minute", max_per_minute=2)
+        victims = [self.open() for _ in range(4)]
+        self.log("r_minute", 2)
+        worker = self.rows("SELECT pid FROM pg_stat_activity WHERE backend_type = 'upkeep reaper'")[0]["pid"]
+        self.do(self.db, f"SELECT pg_terminate_backend({worker})")
+        self.wait_for("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'upkeep reaper' AND pid <> %s", worker,
+                      seconds=15)
+        time.sleep(1.5)
+        self.log("r_minute", 2)
+        self.assertEqual(sum(self.is_alive(victim) for victim in victims), 2)
+
+    def test_walsenders_are_never_ended(self):
+        self.do(self.db, "CREATE ROLE sender LOGIN REPLICATION")
+        sender = psycopg2.connect(user="sender", dbname="postgres", application_name="victim",
+                                  connection_factory=psycopg2.extras.LogicalReplicationConnection)
+        self.stack.callback(sender.close)
+        kind = self.rows("SELECT backend_type FROM pg_stat_activity WHERE usename = 'sender'")[0]["backend_type"]
+        self.assertEqual(kind, "walsender")
+        self.rule("r_sender", idle_for="0 s")
+        victim = self.open()
+        self.gone(victim)
+        time.sleep(0.5)
+        with sender.cursor() as cursor:
+            cursor.execute("IDENTIFY_SYSTEM")
+        self.assertEqual({row["pid"] for row in self.log("r_sender")}, {victim.info.backend_pid})
 
     def test_ladder(self):
         victim = self.open()
