@@ -8,7 +8,7 @@ CMAKE_FLAGS ?=
 
 .DEFAULT_GOAL := all
 .PHONY: test-tree help all sqlite pg install uninstall demo check check-sqlite installcheck check-pgtap check-postgres check-sqlalchemy \
-	check-parity check-scripts check-storm check-random check-sqlsmith check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
+	check-parity check-scripts check-storm check-random check-sqlsmith check-reap-stress check-bare check-all check-world lint format docs fuzz asan tsan bench bench-sqlite bench-cost bench-prices \
 	bench-collapse bench-tpch bench-memory bench-memory-sqlite bench-close-sqlite bench-advice-effect bench-advice-sqlite clean
 
 help:            ## this list
@@ -80,6 +80,12 @@ check-random: sqlite pg ## 500 random cases of advice a host, built and priced a
 
 check-sqlsmith: pg ## random statements with everything captured, UPKEEP_SQLSMITH_SECONDS long (default 1800)
 	@bash tests/pg/sqlsmith.sh
+
+check-reap-stress: pg ## 20,000 sessions ended at the moment of their next command, beside SQL and the server's timeouts; 500 in time (10 minutes)
+	@bash tests/pg/with_cluster.sh -c shared_preload_libraries=upkeep_preload -c upkeep.reaper=on -c listen_addresses=127.0.0.23 \
+		/usr/bin/python3 -B tests/pg/stress_reap.py $${UPKEEP_STRESS_ENDINGS:-20000}
+	@bash tests/pg/with_cluster.sh -c shared_preload_libraries=upkeep_preload -c upkeep.reaper=on -c max_connections=600 \
+		/usr/bin/python3 -B tests/pg/prompt_reap.py
 
 check-bare:      ## ./dev demo and ./dev check in a bare Debian 12 each (root, debootstrap, slow)
 	@bash scripts/try_bare.sh

@@ -32,6 +32,7 @@ servers=(
     "pg_stat_statements|-c shared_preload_libraries=pg_stat_statements"
     "upkeep|-c shared_preload_libraries=$upkeep"
     "upkeep, capture off|-c shared_preload_libraries=$upkeep -c upkeep.capture=none"
+    "reaper_on|-c shared_preload_libraries=$upkeep -c upkeep.capture=none -c upkeep.reaper=on"
     "none again|-c shared_preload_libraries="
 )
 
@@ -122,6 +123,9 @@ if [ "$rounds" -gt 0 ]; then
     build_scenario
     workloads+=(scenario)
 fi
+# For the server with the reaper: a rule that governs pgbench's session and never ends it.
+psql -qX -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION upkeep' -c "INSERT INTO upkeep.reap_rules (name, match_application,
+    idle_for, keep_at_least) VALUES ('bench', 'pgbench', '1 s', 1)" >/dev/null 2>&1
 control -m fast stop
 # Each server begins with the same files, so that dead rows and full pages are the same for all.
 cp -a "$UPKEEP_PGDATA" "$work/data"

@@ -29,8 +29,8 @@ for symbol in "${required[@]}"; do
 done
 extra=$(printf '%s\n' "${shown[@]}" | grep -vE -- "$allowed" || true)
 [ -z "$extra" ] || complain "exports more than its host needs: ${extra//$'\n'/ }"
-if [ "$host" = postgres ]; then # every function with its record, or CREATE FUNCTION refuses it
-    lonely=$(comm -3 <(printf '%s\n' "${shown[@]}" | grep '^upkeep_' || true) \
+if [ "$host" = postgres ]; then # every function with its record, or CREATE FUNCTION refuses it; a worker's main has none
+    lonely=$(comm -3 <(printf '%s\n' "${shown[@]}" | grep '^upkeep_' | grep -v '_worker$' || true) \
         <(printf '%s\n' "${shown[@]}" | sed -n 's/^pg_finfo_//p') | tr -d '\t')
     [ -z "$lonely" ] || complain "function or pg_finfo without the other: ${lonely//$'\n'/ }"
 fi

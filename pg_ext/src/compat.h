@@ -11,6 +11,7 @@ extern "C" {
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_relation.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/backend_status.h"
 #include "utils/rel.h"
@@ -41,6 +42,30 @@ inline int ProcNumberOf(PGPROC* proc) {
 }
 inline int OwnProcNumber() {
     return ProcNumberOf(MyProc);
+}
+
+/// Is there an advisory lock among this backend's locks of one partition? The caller holds its
+/// lock.
+inline bool HasAdvisoryLockIn(int partition) {
+    bool found = false;
+    const auto look = [&](const PROCLOCK* held) {
+        found = found ||
+                (held->holdMask != 0 && held->tag.myLock->tag.locktag_type == LOCKTAG_ADVISORY);
+    };
+#if PG_VERSION_NUM >= 160000
+    dlist_iter at;
+    dlist_foreach(at, &MyProc->myProcLocks[partition]) {
+        look(dlist_container(PROCLOCK, procLink, at.cur));
+    }
+#else
+    SHM_QUEUE* all = &MyProc->myProcLocks[partition];
+    for (void* at = SHMQueueNext(all, all, offsetof(PROCLOCK, procLink)); at != nullptr;
+         at = SHMQueueNext(all, &static_cast<PROCLOCK*>(at)->procLink,
+                           offsetof(PROCLOCK, procLink))) {
+        look(static_cast<PROCLOCK*>(at));
+    }
+#endif
+    return found;
 }
 
 /// Settings under our prefix that nobody defined are errors, not placeholders.

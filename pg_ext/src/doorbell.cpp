@@ -11,7 +11,9 @@
 #include <new>
 
 #include "compat.h"
+#include "held.h"
 #include "pg.h"
+#include "reap_shared.h"
 
 extern "C" {
 #include "libpq/auth.h"
@@ -29,13 +31,30 @@ namespace upkeep::pg {
 namespace {
 
 /// What the session says. The first is its yes.
-enum class Answer : uint64_t { kEnds, kMoved, kNotWaiting, kHasCommand, kHasHalfCommand };
+enum class Answer : uint64_t {
+    kEnds,
+    kMoved,
+    kNotWaiting,
+    kHasCommand,
+    kHasHalfCommand,
+    kListens,
+    kHasLock,
+    kHasTable,
+    kHasCursor,
+    kCannotTell,
+    kNone = 15,
+};
 constexpr const char* kReasons[] = {
     nullptr,
     "its state has changed",
     "it does not wait for its client",
     "a command has reached it",
     "half of a command has reached it",
+    "spared: it listens for notifications",
+    "spared: it holds an advisory lock",
+    "spared: it has made a temporary table",
+    "spared: it has a cursor with hold",
+    "its locks cannot be looked at just now",
 };
 
 enum class Phase : uint64_t { kAbsent, kPresent, kWriting, kAsked, kEnding };
@@ -47,19 +66,21 @@ struct Slot {
     std::atomic<uint64_t> answer;   // number of the order and an Answer
     std::atomic<uint32_t> ringers;  // processes that may be about to signal the owner
     std::atomic<int> pid;
+    std::atomic<int64_t> held_since;  // as SlotFacts
+    std::atomic<uint32_t> held;
     EndOrder order;  // written in kWriting, read in kAsked
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(std::is_trivially_destructible_v<Slot>);
 
-constexpr uint64_t kNumber = 8;  // one order further; below it the Phase or Answer
-constexpr int64_t kPatienceUs = 1'000'000;
+constexpr uint64_t kNumber = 16;  // one order further; below it the Phase or Answer
 constexpr int64_t kClockSlackMs = 10;
 
 Slot* slots = nullptr;
 Slot* own = nullptr;
 bool is_ending = false;
 EndOrder ended_by = {};
+EndOrder cancelled_by = {};
 ClientAuthentication_hook_type previous_authentication = nullptr;
 emit_log_hook_type previous_log = nullptr;
 
@@ -87,18 +108,50 @@ bool HasHalfMessage(int64_t idle_us) {
            info.tcpi_last_data_recv + kClockSlackMs < idle_us / 1000;
 }
 
+/// The words of a session that runs what is to be cancelled; else of one that may end.
+bool IsStateFor(const EndOrder& order) {
+    return order.action == sessions::RuleAction::kCancel
+               ? order.state == STATE_RUNNING
+               : order.state == STATE_IDLE || order.state == STATE_IDLEINTRANSACTION ||
+                     order.state == STATE_IDLEINTRANSACTION_ABORTED;
+}
+
 bool IsAsOrdered(const EndOrder& order) {
     const volatile PgBackendStatus* entry = MyBEEntry;
     return entry != nullptr && entry->st_changecount % 2 == 0 &&
            entry->st_proc_start_timestamp == order.started && entry->st_state == order.state &&
-           entry->st_state_start_timestamp == order.state_change &&
-           (order.state == STATE_IDLE || order.state == STATE_IDLEINTRANSACTION ||
-            order.state == STATE_IDLEINTRANSACTION_ABORTED);
+           entry->st_state_start_timestamp == order.state_change && IsStateFor(order) &&
+           (order.action != sessions::RuleAction::kCancel ||
+            entry->st_activity_start_timestamp == order.activity_start);
+}
+
+/// What it holds of that which it is to be spared for. It may hold more than the rule asks about.
+Answer Spares(const EndOrder& order) {
+    if (order.spare == 0) {
+        return Answer::kEnds;
+    }
+    const std::optional<uint8_t> holds = HeldBySession();
+    if (!holds) {
+        return Answer::kCannotTell;
+    }
+    const int held = *holds & order.spare;
+    if (held == 0) {
+        return Answer::kEnds;
+    }
+    own->held.store(*holds);
+    own->held_since.store(order.state_change);
+    return (held & sessions::kListening) != 0     ? Answer::kListens
+           : (held & sessions::kSessionLock) != 0 ? Answer::kHasLock
+           : (held & sessions::kTempTable) != 0   ? Answer::kHasTable
+                                                  : Answer::kHasCursor;
 }
 
 Answer Judge(const EndOrder& order) {
     if (MyProcPort == nullptr || !IsAsOrdered(order)) {
         return Answer::kMoved;
+    }
+    if (order.action == sessions::RuleAction::kCancel) {
+        return Answer::kEnds;
     }
     if (*static_cast<volatile uint32*>(my_wait_event_info) != WAIT_EVENT_CLIENT_READ) {
         return Answer::kNotWaiting;
@@ -108,8 +161,9 @@ Answer Judge(const EndOrder& order) {
     if (peeked >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
         return Answer::kHasCommand;
     }
-    return HasHalfMessage(GetCurrentTimestamp() - order.state_change) ? Answer::kHasHalfCommand
-                                                                      : Answer::kEnds;
+    return !order.despite_half && HasHalfMessage(GetCurrentTimestamp() - order.state_change)
+               ? Answer::kHasHalfCommand
+               : Spares(order);
 }
 
 /// The server's own way out of the wait for a client; the settings may be off in this session.
@@ -126,20 +180,59 @@ void RaiseTimeout(bool in_transaction) {
     SetLatch(MyLatch);
 }
 
+/// As the server does it when the client asks for it.
+void RaiseCancel() {
+    QueryCancelPending = 1;
+    InterruptPending = 1;
+    SetLatch(MyLatch);
+}
+
+/// What a record holds from the question on: which session, which order, the answer.
+uint64_t RecordWord(const Slot* slot, uint64_t word, Answer answer) {
+    constexpr int kSlotShift = 44;
+    const auto place = static_cast<uint64_t>(slot - slots);
+    return (place << kSlotShift) + word / kNumber % (uint64_t{1} << (kSlotShift - 4)) * kNumber +
+           static_cast<uint64_t>(answer);
+}
+
+/// Into its record, if that still waits for this one.
+void AnswerRecord(uint64_t word, Answer answer) {
+    const int record = own->order.record;
+    if (record >= 0 && record < kRecords) {
+        uint64_t expected = RecordWord(own, word, Answer::kNone);
+        RecordAt(record).answer.compare_exchange_strong(expected, RecordWord(own, word, answer));
+    }
+}
+
+void Obey(const EndOrder& order) {
+    if (order.action == sessions::RuleAction::kCancel) {
+        cancelled_by = order;
+        RaiseCancel();
+        return;
+    }
+    ended_by = order;
+    is_ending = true;
+    RaiseTimeout(order.state != STATE_IDLE);
+}
+
 void Rung(int) {
     const int saved_errno = errno;
     uint64_t word = own == nullptr ? 0 : own->word.load(std::memory_order_acquire);
     if (PhaseOf(word) == Phase::kAsked) {
-        const Answer answer = Judge(own->order);
-        const bool ends = answer == Answer::kEnds;
+        const EndOrder order = own->order;
+        const Answer answer = Judge(order);
+        const bool obeys = answer == Answer::kEnds;
+        const bool ends = obeys && order.action == sessions::RuleAction::kEnd;
         // First the answer: when the asker sees that the word has moved on, it is there.
         own->answer.store(WithPhase(word, Phase::kAbsent) + static_cast<uint64_t>(answer));
+        AnswerRecord(word, answer);
         if (own->word.compare_exchange_strong(
                 word, WithPhase(word, ends ? Phase::kEnding : Phase::kPresent)) &&
-            ends) {
-            ended_by = own->order;
-            is_ending = true;
-            RaiseTimeout(ended_by.state != STATE_IDLE);
+            obeys) {
+            Obey(order);
+        }
+        if (order.record >= 0) {
+            WakeReaper();
         }
     }
     errno = saved_errno;
@@ -148,9 +241,12 @@ void Rung(int) {
 void Leave(int, Datum) {
     own->word.fetch_and(~(kNumber - 1));  // kAbsent: no new ringer comes
     while (own->ringers.load() != 0) {
-        pg_usleep(10);  // between two lines of AskToEnd
+        pg_usleep(10);  // between two lines of Ask
     }
     own = nullptr;
+    if (is_ending && ended_by.record >= 0) {
+        WakeReaper();
+    }
 }
 
 /// Walsenders use the signal themselves.
@@ -163,22 +259,58 @@ void Authenticated(Port* port, int status) {
     }
     own = &slots[OwnProcNumber()];
     own->pid.store(MyProcPid);
+    own->held_since.store(0);
     on_shmem_exit(Leave, Datum{0});
     pqsignal(SIGUSR2, Rung);
     own->word.store(WithPhase(own->word.load(), Phase::kPresent));
 }
 
+const char* StateInWords(const EndOrder& order) {
+    return order.state == STATE_IDLE ? "idle" : "idle in transaction";
+}
+
+/// In the memory of the error, whose end frees it.
+void TellEnd(ErrorData* error) {
+    const std::string_view rule = ended_by.rule;
+    const auto ms = static_cast<long long>((GetCurrentTimestamp() - ended_by.state_change) / 1000);
+    if (rule.empty()) {
+        error->message = psprintf("terminating connection: %s for %lld ms, ended by upkeep",
+                                  StateInWords(ended_by), ms);
+        error->detail_log = psprintf("Process %d called upkeep.reap_sessions.", ended_by.asked_by);
+    } else {
+        error->message =
+            psprintf("terminating connection: %s for %lld ms, ended by rule \"%.*s\"",
+                     StateInWords(ended_by), ms, static_cast<int>(rule.size()), rule.data());
+        error->detail_log = pstrdup("The rule is a row of upkeep.reap_rules.");
+    }
+    error->hint = pstrdup(ended_by.state == STATE_IDLE
+                              ? "No command was under way: connect again."
+                              : "No command was under way; the transaction was rolled back.");
+}
+
+void TellCancel(ErrorData* error) {
+    const std::string_view rule = cancelled_by.rule;
+    error->message = psprintf("canceling statement due to rule \"%.*s\"",
+                              static_cast<int>(rule.size()), rule.data());
+    error->detail_log = pstrdup("The rule is a row of upkeep.reap_rules.");
+}
+
 /// The client is told who ended it and that nothing was lost.
 void Logged(ErrorData* error) {
-    if (is_ending && error->elevel == FATAL &&
-        (error->sqlerrcode == ERRCODE_IDLE_SESSION_TIMEOUT ||
-         error->sqlerrcode == ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT)) {
+    const bool is_end = is_ending && error->elevel == FATAL &&
+                        (error->sqlerrcode == ERRCODE_IDLE_SESSION_TIMEOUT ||
+                         error->sqlerrcode == ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT);
+    // Of this statement: an earlier cancel may have come too late for its own.
+    const bool is_cancel = error->elevel == ERROR && error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+                           cancelled_by.activity_start != 0 && MyBEEntry != nullptr &&
+                           cancelled_by.activity_start == MyBEEntry->st_activity_start_timestamp;
+    if (is_end || is_cancel) {
         const MemoryContext before = MemoryContextSwitchTo(error->assoc_context);
-        error->message = psprintf(
-            "terminating connection: idle for %lld ms, ended by upkeep",
-            static_cast<long long>((GetCurrentTimestamp() - ended_by.state_change) / 1000));
-        error->detail_log = psprintf("Process %d called upkeep.reap_sessions.", ended_by.asked_by);
-        error->hint = pstrdup("No command was under way: connect again.");
+        if (is_end) {
+            TellEnd(error);
+        } else {
+            TellCancel(error);
+        }
         MemoryContextSwitchTo(before);
     }
     if (previous_log != nullptr) {
@@ -201,6 +333,9 @@ bool WriteAndRing(Slot* slot, int pid, const EndOrder& order, uint64_t* word) {
     }
     slot->order = order;
     *word = WithPhase(writing, Phase::kAsked);
+    if (order.record >= 0) {
+        RecordAt(order.record).answer.store(RecordWord(slot, *word, Answer::kNone));
+    }
     uint64_t expected = writing;
     return slot->word.compare_exchange_strong(expected, *word) && kill(pid, SIGUSR2) == 0;
 }
@@ -229,29 +364,71 @@ bool HasDoorbell() {
     return slots != nullptr;
 }
 
-const char* AskToEnd(int pid, const EndOrder& order) {
+bool Ask(int pid, const EndOrder& order, Asking* asking) {
     PGPROC* proc = BackendPidGetProc(pid);
     if (proc == nullptr) {
-        return "it has ended by itself";
+        return false;
     }
-    Slot* slot = &slots[ProcNumberOf(proc)];
-    uint64_t word = 0;
+    asking->slot = ProcNumberOf(proc);
+    Slot* slot = &slots[asking->slot];
     slot->ringers.fetch_add(1);
-    const bool rung = WriteAndRing(slot, pid, order, &word);
+    const bool rung = WriteAndRing(slot, pid, order, &asking->word);
     slot->ringers.fetch_sub(1);
-    if (!rung) {
+    return rung;
+}
+
+bool Withdraw(const Asking& asking) {
+    uint64_t expected = asking.word;
+    return slots[asking.slot].word.compare_exchange_strong(expected,
+                                                           WithPhase(asking.word, Phase::kPresent));
+}
+
+Reply ReplyOf(const Asking& asking, int record) {
+    using Stage = Reply::Stage;
+    const Slot* slot = &slots[asking.slot];
+    const uint64_t now = slot->word.load();
+    if (now == asking.word) {
+        return {Stage::kNone, nullptr};
+    }
+    const uint64_t answer = RecordAt(record).answer.load();
+    const auto said = static_cast<Answer>(answer % kNumber);
+    if (answer - answer % kNumber != RecordWord(slot, asking.word, Answer::kEnds) ||
+        said == Answer::kNone) {
+        return {Stage::kNo, "it has ended by itself"};
+    }
+    if (said != Answer::kEnds) {
+        return {Stage::kNo, kReasons[answer % kNumber]};
+    }
+    return {now == WithPhase(asking.word, Phase::kEnding) ? Stage::kYes : Stage::kGone, nullptr};
+}
+
+std::vector<SlotFacts> LookAtSlots() {
+    std::vector<SlotFacts> facts;
+    for (int i = 0; i < MaxBackends; ++i) {
+        const Phase phase = PhaseOf(slots[i].word.load());
+        if (phase != Phase::kAbsent) {
+            facts.push_back({slots[i].pid.load(), phase == Phase::kEnding,
+                             static_cast<uint8_t>(slots[i].held.load()),
+                             slots[i].held_since.load()});
+        }
+    }
+    return facts;
+}
+
+const char* AskToEnd(int pid, const EndOrder& order) {
+    Asking asking;
+    if (!Ask(pid, order, &asking)) {
         return "it is ending, or somebody else asks it to";
     }
+    const Slot* slot = &slots[asking.slot];
     const TimestampTz until = GetCurrentTimestamp() + kPatienceUs;
     for (;;) {
-        if (slot->word.load() != word) {
+        if (slot->word.load() != asking.word) {
             const uint64_t answer = slot->answer.load();
-            return answer / kNumber == word / kNumber ? kReasons[answer % kNumber]
-                                                      : "it has ended or moved on";
+            return answer / kNumber == asking.word / kNumber ? kReasons[answer % kNumber]
+                                                             : "it has ended or moved on";
         }
-        uint64_t expected = word;
-        if (GetCurrentTimestamp() > until &&
-            slot->word.compare_exchange_strong(expected, WithPhase(word, Phase::kPresent))) {
+        if (GetCurrentTimestamp() > until && Withdraw(asking)) {
             return "it did not answer within a second";
         }
         pg_usleep(100);

@@ -5,6 +5,7 @@
 #include "hidden_indexes.h"
 #include "hooks.h"
 #include "hypothetical.h"
+#include "reaper.h"
 #include "settings.h"
 #include "shmem.h"
 #include "tier.h"
@@ -31,6 +32,7 @@ void _PG_init(void) {
     }
     if (tier == Loaded::kPreloaded) {
         upkeep::pg::InstallDoorbell();
+        upkeep::pg::RegisterReaper();
     }
 }
 }

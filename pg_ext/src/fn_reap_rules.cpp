@@ -1,6 +1,6 @@
 // The trigger function of reap_rules: a rule that could not be applied is refused as it is written.
 //
-//   per statement   word that nothing applies rules yet
+//   per statement   the reaper is woken at commit; word if there is none
 //   per row         is this the database whose rules count (not per statement: the dump of any
 //                   database fills the table, mostly with nothing); the row, read as whoever
 //                   applies it will read it
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "adapter.h"
+#include "reap_shared.h"
 #include "settings.h"
 #include "upkeep/sessions/rule_row.h"
 
@@ -50,11 +51,37 @@ void CheckDatabase() {
     }
 }
 
+/// Rules were written in this transaction.
+bool are_changed = false;
+
+void TransactionEnded(XactEvent event, void*) {
+    if (event == XACT_EVENT_COMMIT && are_changed) {
+        RulesChanged();
+    }
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
+        are_changed = false;
+    }
+}
+
+/// The reaper looks at them once they are committed.
+void NoteChange() {
+    static bool is_watching = false;
+    if (!is_watching) {
+        CallHostVoid([] { RegisterXactCallback(TransactionEnded, nullptr); });
+        is_watching = true;
+    }
+    are_changed = true;
+}
+
 void NoticeNotApplied() {
-    CallHostVoid([] {
+    const bool is_preloaded = HasReapShared();
+    CallHostVoid([=] {
         ereport(NOTICE,
-                (errmsg("rules are checked and kept, and nothing applies them yet"),
-                 errhint("Call upkeep.reap_sessions with the rule's conditions to apply it now.")));
+                (errmsg("rules are kept, and nothing applies them while upkeep.reaper is off"),
+                 is_preloaded ? errhint("ALTER SYSTEM SET upkeep.reaper = on; SELECT "
+                                        "pg_reload_conf();")
+                              : errhint("The reaper needs upkeep in shared_preload_libraries and "
+                                        "upkeep.reaper = on.")));
     });
 }
 
@@ -109,7 +136,10 @@ Datum CheckReapRules(FunctionCallInfo fcinfo) {
     }
     const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
     if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event)) {
-        if (IsWantedDatabase()) {
+        NoteChange();
+        const bool may_apply = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+                               TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+        if (may_apply && IsWantedDatabase() && !(HasReapShared() && settings.reaper)) {
             NoticeNotApplied();
         }
         return PointerGetDatum(nullptr);

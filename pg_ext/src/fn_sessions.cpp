@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "capture_views.h"
 #include "pool_reports.h"
+#include "reap_shared.h"
 #include "sessions.h"
 #include "shmem.h"
 
@@ -16,6 +17,7 @@ void Show(ReadBody body, upkeep::RowSink& rows) {
     int64_t now_us = 0;
     std::vector<upkeep::sessions::SessionSnapshot> sessions = upkeep::pg::LookAtSessions(&now_us);
     upkeep::sessions::CountBlocked(&sessions);
+    upkeep::sessions::FillNextEnds(&sessions, upkeep::pg::RulesInForce(), now_us);
     upkeep::pg::NoticeHidden(sessions);
     body(sessions, now_us, rows);
 }

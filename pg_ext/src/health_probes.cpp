@@ -89,6 +89,22 @@ constexpr Probe kProbes[] = {
      "    ORDER BY prepared),"
      "  NULL"
      " FROM pg_prepared_xacts"},
+    {"reap_rules",
+     "SELECT count(*) FILTER (WHERE is_for_nobody), NULL,"
+     "  format('%s rules are enabled, upkeep.reaper is %s%s', count(*),"
+     "    current_setting('upkeep.reaper'), CASE WHEN count(*) > 0 AND"
+     "    NOT current_setting('upkeep.reaper')::bool THEN ': nothing applies them' ELSE '' END),"
+     "  NULL, false,"
+     "  string_agg(format('%s: no %s is like %L', name, CASE WHEN has_role THEN 'database'"
+     "    ELSE 'role' END, CASE WHEN has_role THEN match_database ELSE match_user END), chr(31)"
+     "    ORDER BY name) FILTER (WHERE is_for_nobody),"
+     "  string_agg(format('UPDATE upkeep.reap_rules SET enabled = false WHERE name = %L', name),"
+     "    chr(31) ORDER BY name) FILTER (WHERE is_for_nobody)"
+     " FROM (SELECT *, NOT (has_role AND EXISTS (SELECT FROM pg_database"
+     "    WHERE datname::text LIKE match_database)) AS is_for_nobody"
+     "   FROM (SELECT *, EXISTS (SELECT FROM pg_roles WHERE rolcanlogin"
+     "     AND rolname::text LIKE match_user) AS has_role"
+     "    FROM upkeep.reap_rules WHERE enabled) r) r"},
     {"pool_recycle",
      "SELECT NULL, NULL, format('%s client sessions, the oldest open for %s', count(*),"
      "  coalesce(date_trunc('second', max(now() - backend_start))::text, 'no time')), NULL, false,"

@@ -3,6 +3,7 @@
 #include "hook_utility.h"
 
 #include "endpoint.h"
+#include "held.h"
 #include "hook_n_plus_one.h"
 #include "hook_state.h"
 #include "statement_facts.h"
@@ -154,6 +155,7 @@ void Utility(PlannedStmt* statement, const char* source, bool read_only,
              DestReceiver* destination, QueryCompletion* completion) {  // NOLINT: the hook's type
     const UtilityCall call = {statement, source,      read_only,   context,
                               params,    environment, destination, completion};
+    NoteWhatIsHeld(statement->utilityStmt);
     if (IsCaptured(nesting) && IsCountedUtility(statement->utilityStmt)) {
         RunCounted(call);
     } else {

@@ -37,6 +37,7 @@ struct Outcome {
     char text[400];
 };
 Outcome at_start = {};
+bool started_before = false;  // this server, before a crash of one of its processes
 
 /// A file descriptor of this process alone, closed in the end.
 class File {
@@ -225,8 +226,14 @@ void LoadAtStart() {
 
 }  // namespace
 
+LastRun HowTheLastRunEnded() {
+    return IsUnderPostmaster ? LastRun::kInOrder
+           : started_before  ? LastRun::kRestartedNow
+           : EndedInOrder()  ? LastRun::kInOrder
+                             : LastRun::kNotInOrder;
+}
+
 void KeepStatistics() {
-    static bool started_before = false;
     if (IsUnderPostmaster) {
         return;
     }

@@ -13,6 +13,11 @@ namespace upkeep::pg {
 /// To be called once the shared store was formatted, in the process that did it.
 void KeepStatistics();
 
+/// How the run ended whose shared memory this one replaces. To be called before KeepStatistics, in
+/// the process that starts the server; another one is told kInOrder.
+enum class LastRun { kInOrder, kNotInOrder, kRestartedNow };
+LastRun HowTheLastRunEnded();
+
 /// What became of the statistics of the last run, and whether those of this one will be kept.
 const char* KeptReason();
 

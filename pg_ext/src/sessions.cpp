@@ -117,27 +117,6 @@ Now LookUp(int pid) {
     return {};
 }
 
-/// The words of pg_stat_activity.state.
-const char* StateWord(BackendState state) {
-    switch (state) {
-        case STATE_IDLE:
-            return "idle";
-        case STATE_RUNNING:
-            return "active";
-        case STATE_IDLEINTRANSACTION:
-            return "idle in transaction";
-        case STATE_FASTPATH:
-            return "fastpath function call";
-        case STATE_IDLEINTRANSACTION_ABORTED:
-            return "idle in transaction (aborted)";
-        case STATE_DISABLED:
-            return "disabled";
-        case STATE_UNDEFINED:
-            break;
-    }
-    return "unknown";
-}
-
 int64_t UnixUs(TimestampTz time) {
     return time != 0 ? time + kPostgresEpochUs : 0;
 }
@@ -164,6 +143,26 @@ Outcome AskSession(int pid, const Now& found) {
 }
 
 }  // namespace
+
+const char* StateWord(BackendState state) {
+    switch (state) {
+        case STATE_IDLE:
+            return "idle";
+        case STATE_RUNNING:
+            return "active";
+        case STATE_IDLEINTRANSACTION:
+            return "idle in transaction";
+        case STATE_FASTPATH:
+            return "fastpath function call";
+        case STATE_IDLEINTRANSACTION_ABORTED:
+            return "idle in transaction (aborted)";
+        case STATE_DISABLED:
+            return "disabled";
+        case STATE_UNDEFINED:
+            break;
+    }
+    return "unknown";
+}
 
 std::vector<SessionSnapshot> LookAtSessions(int64_t* now_us) {
     LookAfresh();

@@ -5,10 +5,14 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include "compat.h"
 #include "upkeep/sessions/pool.h"
 #include "upkeep/sessions/reap.h"
 
 namespace upkeep::pg {
+
+/// The words of pg_stat_activity.state.
+const char* StateWord(BackendState state);
 
 /// All sessions of all databases as they are now, not as the transaction first saw them.
 std::vector<sessions::SessionSnapshot> LookAtSessions(int64_t* now_us);

@@ -7,6 +7,7 @@
 #include "pg.h"
 #include "pool_reports.h"
 #include "progress.h"
+#include "reap_shared.h"
 #include "saved_statistics.h"
 #include "settings.h"
 
@@ -51,6 +52,7 @@ void Request() {
     RequestAddinShmemSpace(DoorbellBytes());
     RequestAddinShmemSpace(PoolReportsBytes());
     RequestNamedLWLockTranche(kPoolsLock, 1);
+    RequestAddinShmemSpace(ReapSharedBytes());
 }
 
 /// The core's only throw here is a block of another layout, which cannot be: same binary.
@@ -59,6 +61,20 @@ void Attach(void* block, bool found, const capture::StoreLimits& limits) noexcep
     detail::store = found ? new (store_memory) capture::Store(block)
                           : new (store_memory)
                                 capture::Store(capture::Store::Format(block, limits, now_us));
+}
+
+/// What the reaper's log cannot tell of the time before this start.
+void NoteLogGap() {
+    switch (HowTheLastRunEnded()) {
+        case LastRun::kInOrder:
+            break;
+        case LastRun::kRestartedNow:
+            SetLogGap(LogGap::kRestart);
+            break;
+        case LastRun::kNotInOrder:
+            SetLogGap(LogGap::kDisorder);
+            break;
+    }
 }
 
 void Startup() {
@@ -80,8 +96,12 @@ void Startup() {
     bool is_pools_found = false;
     void* pools = ShmemInitStruct("upkeep pools", PoolReportsBytes(), &is_pools_found);
     AttachPoolReports(pools, is_pools_found);
+    bool is_reaper_found = false;
+    void* reaper = ShmemInitStruct("upkeep reaper", ReapSharedBytes(), &is_reaper_found);
+    AttachReapShared(reaper, is_reaper_found);
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
+        NoteLogGap();
         KeepStatistics();
     }
 }

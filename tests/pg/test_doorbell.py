@@ -61,8 +61,8 @@ class DoorbellTest(SessionsTest):
                 self.assertEqual(self.reap(state=state)[pid]["action"], "ended")
                 self.wait_for("SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)", pid)
                 shown, _ = client.communicate("SELECT 2;\n", timeout=20)
-                self.assertRegex(shown, f"FATAL:  {code}: terminating connection: idle for [0-9]+ ms, ended by upkeep")
-                self.assertIn("No command was under way: connect again.", shown)
+                self.assertRegex(shown, f"FATAL:  {code}: terminating connection: idle( in transaction)? for [0-9]+ ms, ended by upkeep")
+                self.assertIn("No command was under way", shown)
 
     def test_a_command_in_the_socket_saves_the_session(self):
         victim = self.idle()

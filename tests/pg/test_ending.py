@@ -107,7 +107,7 @@ class RulesWithoutPreloadTest(SessionsTest):
 
     def test_rules_are_kept_in_the_default_database(self):
         self.do(self.db, "INSERT INTO upkeep.reap_rules (name) VALUES ('a')")
-        self.assertIn("nothing applies them yet", self.db.notices[-1])
+        self.assertIn("nothing applies them while upkeep.reaper is off", self.db.notices[-1])
         self.refuses("22023", "idle_for", "UPDATE upkeep.reap_rules SET idle_for = '-1 s'")
         self.do(self.db, "DELETE FROM upkeep.reap_rules")
 

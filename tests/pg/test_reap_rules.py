@@ -57,7 +57,7 @@ class RulesTest(SessionsTest):
         self.db.notices.clear()
         self.do(self.db, "INSERT INTO upkeep.reap_rules (name) VALUES ('a'), ('b')")
         self.assertEqual(len(self.db.notices), 1)  # a statement, not each row
-        self.assertIn("nothing applies them yet", self.db.notices[0])
+        self.assertIn("nothing applies them while upkeep.reaper is off", self.db.notices[0])
         self.assertIn("HINT:", self.db.notices[0])
         row = self.rows(SELECT)[0]
         self.assertEqual(list(row.values()), [
@@ -98,6 +98,21 @@ class RulesTest(SessionsTest):
         self.do(self.elsewhere, "INSERT INTO upkeep.reap_rules SELECT * FROM upkeep.reap_rules")  # no row, as in a dump
         self.assertEqual(self.rows("SELECT * FROM upkeep.reap_rules", db=self.elsewhere), [])
         self.assertEqual(self.rows(SELECT), [])
+
+    def test_check_health_shows_rules_for_nobody(self):
+        def check():
+            return self.rows("SELECT status, evidence, fix_sql FROM upkeep.check_health() WHERE code = 'reap_rules'")[0]
+        self.assertEqual(check()["status"], "ok")
+        self.do(self.db, "CREATE ROLE leaver LOGIN; INSERT INTO upkeep.reap_rules (name, match_user) VALUES ('r', 'leaver')")
+        self.assertEqual(check()["status"], "ok")
+        self.assertIn("1 rules are enabled, upkeep.reaper is off: nothing applies them", check()["evidence"])
+        self.do(self.db, "DROP ROLE leaver; INSERT INTO upkeep.reap_rules (name, match_database) VALUES ('d', 'no_such')")
+        seen = check()
+        self.assertEqual(seen["status"], "warn")
+        self.assertIn("r: no role is like 'leaver'", seen["evidence"])
+        self.assertIn("d: no database is like 'no_such'", seen["evidence"])
+        self.do(self.db, seen["fix_sql"])
+        self.assertEqual(check()["status"], "ok")
 
     def test_who_may_read_and_write(self):
         self.do(self.db, "INSERT INTO upkeep.reap_rules (name) VALUES ('a')")

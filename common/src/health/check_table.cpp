@@ -37,6 +37,9 @@ constexpr Check kChecks[] = {
       "a forgotten one holds locks and the xid horizon for ever: COMMIT PREPARED or ROLLBACK "
       "PREPARED it"},
      {.warn = 300, .fail = 3600, .unit = Unit::kSeconds}},
+    {{"connections", "reap_rules", kPg, Rule::kAtMost, "rules of the reaper that match nobody",
+      "the role or database is gone, or the pattern is wrong: UPDATE or DELETE the rule"},
+     {.warn = 1, .fail = kNever}},
     {{"connections", "busy_timeout", kSl, Rule::kAtLeast,
       "how long this connection waits for another one's lock",
       "set it on every connection: without it a busy database is an error at once"},

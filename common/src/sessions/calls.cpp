@@ -285,12 +285,11 @@ constexpr TableFunction kCalls[] = {
      .kind = CallKind::kTable,
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
-     .doc =
-         "rules by which sessions are to be ended, each checked as it is written, defaults in "
-         "brackets; PostgreSQL: kept in the database that the setting database names, and nothing "
-         "applies them yet; SQLite: kept in the state file for the connections of that database, "
-         "applied while the setting reaper is on; users, addresses and shares of a limit are "
-         "refused there, and so is ending what is idle",
+     .doc = "rules by which sessions are ended, each checked as it is written, defaults in "
+            "brackets; PostgreSQL: kept in the database that the setting database names, applied to "
+            "all databases while the setting reaper is on; SQLite: kept in the state file for the "
+            "connections of that database, applied while the setting reaper is on; users, addresses "
+            "and shares of a limit are refused there, and so is ending what is idle",
      .since = "0.1.0",
      .parameters = {},
      .columns = kReapRules},

@@ -131,10 +131,13 @@ class Round {
     /// `governing` is not empty.
     Decision Of(size_t session, const std::vector<size_t>& governing) {
         Decision decision;
+        bool look_again = false;
         for (const size_t rule : governing) {
             Decision one = By(session, rule);
+            look_again = look_again || one.look_again;
             if (one.verdict != Verdict::kKeep && one.verdict != Verdict::kRefuse) {
                 Take(session, rule, one.verdict);
+                one.look_again = look_again && one.verdict != Verdict::kEnd;
                 return one;
             }
             // What is told of a session that stays: that it must not be touched, or else what keeps
@@ -144,6 +147,7 @@ class Round {
                 decision = std::move(one);
             }
         }
+        decision.look_again = look_again;
         return decision;
     }
 
@@ -156,6 +160,9 @@ class Round {
         const std::optional<double> age_ms = StateMs(session, situation_.now_us);
         Decision decision{at, rule_at, Verdict::kKeep, KeptBecause(session, rule, age_ms)};
         if (!decision.because.empty()) {
+            // Old enough, so it is what hangs on others.
+            decision.look_again =
+                session.is_visible && age_ms && *age_ms >= static_cast<double>(rule.idle_for_ms);
             return decision;
         }
         decision.because = NeverBecause(session, rule);
@@ -166,7 +173,11 @@ class Round {
             decision.verdict = Verdict::kRefuse;
             return decision;
         }
-        decision.because = HeldBackBecause(session, rule_at);
+        decision.because = HeldBackByItself(session, rule);
+        if (decision.because.empty()) {
+            decision.because = HeldBackByOthers(rule_at);
+            decision.look_again = !decision.because.empty();
+        }
         if (decision.because.empty()) {
             decision.verdict = VerdictOf(rule.action);
             decision.because = EndBecause(session, age_ms);
@@ -174,18 +185,19 @@ class Round {
         return decision;
     }
 
-    /// By what else there is: the session's own past, what it holds, the other sessions.
-    std::string HeldBackBecause(const SessionSnapshot& session, size_t at) const {
-        const Rule& rule = rules_[at];
+    /// By the session's own past, and what it holds: that stays while it stays in its state.
+    std::string HeldBackByItself(const SessionSnapshot& session, const Rule& rule) const {
         if (rule.action != RuleAction::kEnd &&
             std::any_of(situation_.past.begin(), situation_.past.end(), [&](const auto& past) {
                 return rule.name == std::string_view(past.rule) && IsSameState(past, session);
             })) {
             return "the rule has acted on it already since it is in this state";
         }
-        if (std::string spared = SparedBecause(session, rule); !spared.empty()) {
-            return spared;
-        }
+        return SparedBecause(session, rule);
+    }
+
+    std::string HeldBackByOthers(size_t at) const {
+        const Rule& rule = rules_[at];
         if (rule.only_above_usage_ratio >= 0 &&
             static_cast<double>(used_) <=
                 rule.only_above_usage_ratio * static_cast<double>(situation_.most)) {
@@ -283,6 +295,16 @@ std::optional<NextEnd> WhenEnded(const SessionSnapshot& session, const std::vect
         }
     }
     return next;
+}
+
+void FillNextEnds(std::vector<SessionSnapshot>* sessions, const std::vector<Rule>& rules,
+                  int64_t now_us) {
+    for (SessionSnapshot& session : *sessions) {
+        if (const std::optional<NextEnd> next = WhenEnded(session, rules, now_us)) {
+            session.rule = std::string(std::string_view(rules[next->rule].name));
+            session.reap_in_ms = next->in_ms;
+        }
+    }
 }
 
 int64_t NextLookUs(const std::vector<SessionSnapshot>& sessions, const std::vector<Rule>& rules,

@@ -99,13 +99,13 @@ SELECT pg_catalog.pg_extension_config_dump('upkeep.reap_rules', '');
 CREATE FUNCTION upkeep.check_reap_rules() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_check_reap_rules';
 COMMENT ON FUNCTION upkeep.check_reap_rules() IS 'refuses rules that could not be applied';
-CREATE TRIGGER not_applied_yet BEFORE INSERT OR UPDATE ON upkeep.reap_rules
+CREATE TRIGGER tell_reaper AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON upkeep.reap_rules
     FOR EACH STATEMENT EXECUTE FUNCTION upkeep.check_reap_rules();
 CREATE TRIGGER check_rule BEFORE INSERT OR UPDATE ON upkeep.reap_rules
     FOR EACH ROW EXECUTE FUNCTION upkeep.check_reap_rules();
 
 CREATE TABLE upkeep.reap_log_rows (
-    number bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    number bigint PRIMARY KEY,
     at timestamptz NOT NULL,
     rule text,
     pid integer,

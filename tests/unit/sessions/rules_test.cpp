@@ -97,6 +97,50 @@ TEST(RulesTest, UsageFallsWithEachEnd) {
     EXPECT_EQ(ended, 2);  // at 8 of 10 it is no longer above 0.8
 }
 
+TEST(RulesTest, LookAgainWhereOthersHoldItBack) {
+    const auto again = [](const SessionSnapshot& session, const std::vector<Rule>& rules,
+                          const Situation& situation) {
+        const std::vector<Decision> decisions = Decide({session}, rules, situation);
+        EXPECT_EQ(decisions.size(), 1U);
+        return !decisions.empty() && decisions.front().look_again;
+    };
+    Rule rule = Named("r", 1000);
+    EXPECT_FALSE(again(Session(1, kIdle, 5000), {rule}, Now()));  // it ends
+    EXPECT_FALSE(again(Session(1, kIdle, 500), {rule}, Now()));   // NextLookUs knows when
+    Rule keeps = rule;
+    keeps.keep_at_least = 1;
+    EXPECT_TRUE(again(Session(1, kIdle, 5000), {keeps}, Now()));
+    EXPECT_FALSE(again(Session(1, kIdle, 500), {keeps}, Now()));
+    Rule blocking = rule;
+    blocking.only_blocking = true;
+    EXPECT_TRUE(again(Session(1, kIdle, 5000), {blocking}, Now()));
+    EXPECT_FALSE(again(Session(1, kIdle, 500), {blocking}, Now()));
+    Rule limited = rule;
+    limited.max_per_minute = 1;
+    Situation acted = Now();
+    acted.past.push_back({"r", kNow - 1, 2, 0, 0});
+    EXPECT_TRUE(again(Session(1, kIdle, 5000), {limited}, acted));
+    // What it holds does not change while it is idle, nor does who it is.
+    SessionSnapshot holder = Session(1, kIdle, 5000);
+    holder.spare = kListening;
+    Rule sparing = keeps;
+    sparing.spare = kSpareAll;
+    EXPECT_FALSE(again(holder, {sparing}, Now()));
+    SessionSnapshot superuser = Session(1, kIdle, 5000);
+    superuser.is_superuser = true;
+    EXPECT_FALSE(again(superuser, {keeps}, Now()));
+    // A weaker step of the ladder that is done does not make the stronger one forgotten.
+    EXPECT_TRUE(again(Session(1, kIdle, 5000), {keeps, Named("l", 1000, RuleAction::kLog)}, Now()));
+}
+
+TEST(RulesTest, FillNextEnds) {
+    std::vector<SessionSnapshot> sessions = {Session(1, kIdle, 400), Session(2, kActive, 400)};
+    FillNextEnds(&sessions, {Named("late", 5000), Named("soon", 1000)}, kNow);
+    EXPECT_EQ(sessions[0].rule, "soon");
+    EXPECT_EQ(sessions[0].reap_in_ms, 600);
+    EXPECT_FALSE(sessions[1].rule || sessions[1].reap_in_ms);
+}
+
 TEST(RulesTest, WhenEndedAndNextLook) {
     std::vector<Rule> rules = {Named("b", 60'000), Named("a", 90'000), Named("log", 10'000)};
     rules[2].action = RuleAction::kLog;

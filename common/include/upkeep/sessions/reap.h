@@ -33,6 +33,9 @@ struct Decision {
     size_t rule = 0;     // position in the input: the rule that acts, or the first that would
     Verdict verdict = Verdict::kKeep;
     std::string because;
+    // A rule is due and held back by what may change while the session stays as it is (others, the
+    // number of connections, the minute): it has to be looked at again.
+    bool look_again = false;
 };
 
 /// Something that a rule did before.
@@ -68,6 +71,10 @@ struct NextEnd {
 };
 std::optional<NextEnd> WhenEnded(const SessionSnapshot& session, const std::vector<Rule>& rules,
                                  int64_t now_us);
+
+/// Fills rule and reap_in_ms of all, for who shows them. CountBlocked comes first.
+void FillNextEnds(std::vector<SessionSnapshot>* sessions, const std::vector<Rule>& rules,
+                  int64_t now_us);
 
 /// When Decide has to be asked again although nothing was seen to change: the next moment at which
 /// a rule becomes due for one of the sessions as they are, or for one whose state begins now.

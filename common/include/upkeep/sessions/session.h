@@ -64,8 +64,8 @@ struct SessionSnapshot {
     // SQLite: why its transaction cannot be rolled back from outside; empty: it can
     std::string rollback_refusal = "only its owner can end its transaction, by COMMIT or ROLLBACK";
     std::string lock_note;             // SQLite: what the lock costs, behind the suggested action
-    std::optional<std::string> rule;   // that will end it next, if it stays as it is
-    std::optional<double> reap_in_ms;  // and in how long
+    std::optional<std::string> rule;   // that will end it next: see FillNextEnds
+    std::optional<double> reap_in_ms;  // until then
 };
 
 /// Milliseconds from `since_us` to `now_us`, not below 0; nullopt where `since_us` is 0.
