@@ -322,6 +322,7 @@ health::IndexInventory ReadInventory(sqlite3* db) {
             described.table_id = table_id;
             described.size_bytes = sizes.Of(table.schema, index.name);
             described.expected_bytes = sizes.Filled(table.schema, index.name);
+            described.measured_by = "dbstat, by which the rest of its pages is empty";
             TakeStatistics(db, table, &described);
             const IndexUse* use = uses.Of(table.schema, index.name);
             if (use != nullptr && use->is_certain) {

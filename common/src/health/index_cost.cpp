@@ -146,19 +146,26 @@ void AddLowCardinality(const RuleContext& context, const IndexDescription& index
     findings->push_back(std::move(finding));
 }
 
+bool IsBloated(const IndexDescription& index) {
+    const auto bytes = static_cast<double>(index.size_bytes.value_or(0));
+    return index.is_valid && index.expected_bytes && !index.rebuild_sql.empty() &&
+           bytes >= kBloatTimes * *index.expected_bytes &&
+           bytes - *index.expected_bytes >= kBloatMinBytes;
+}
+
 void AddBloated(const RuleContext&, const IndexDescription& index,
                 std::vector<IndexFinding>* findings) {
-    const double bytes = static_cast<double>(index.size_bytes.value_or(0));
-    if (!index.is_valid || !index.expected_bytes || index.rebuild_sql.empty() ||
-        bytes < kBloatTimes * *index.expected_bytes ||
-        bytes - *index.expected_bytes < kBloatMinBytes) {
+    if (!IsBloated(index)) {
         return;
     }
+    const auto bytes = static_cast<double>(*index.size_bytes);
     IndexFinding finding = Finding(
         index, "bloated", SeverityBySize(static_cast<int64_t>(bytes - *index.expected_bytes)));
-    finding.evidence = "has " + BytesText(bytes) + ", freshly built about " +
-                       BytesText(*index.expected_bytes) +
-                       " by the statistics, equal keys counted once where the host does so";
+    finding.evidence =
+        "has " + BytesText(bytes) + ", freshly built about " + BytesText(*index.expected_bytes) +
+        (index.measured_by.empty()
+             ? ", an estimate from the statistics, equal keys counted once where the host does so"
+             : "; measured: " + index.measured_by);
     finding.fix_sql = index.rebuild_sql;
     finding.undo_sql.clear();  // a rebuild changes nothing that could be taken back
     findings->push_back(std::move(finding));

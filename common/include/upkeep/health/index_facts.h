@@ -57,6 +57,7 @@ struct IndexDescription {
     std::optional<double> distinct_values;
     std::optional<double> rarest_ratio;  // share of rows of the rarest value, where all are known
     bool is_clustered = false;           // CLUSTER orders the table by it
+    std::string measured_by;  // what measured expected_bytes and saw; empty: it is an estimate
 };
 
 /// What an index of the table could save.
