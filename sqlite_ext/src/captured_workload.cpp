@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "captured_workload.h"
 
+#include <utility>
+
+#include "capture_memory.h"
 #include "captured.h"
+#include "relations.h"
+#include "statement_samples.h"
 
 namespace upkeep::sqlite {
 
@@ -27,6 +32,27 @@ Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
             "after SELECT upkeep_capture(1)");
     }
     return workload;
+}
+
+std::vector<advisor::SentTexts> CapturedJsonTexts(sqlite3* db) {
+    std::vector<advisor::SentTexts> sent;
+    const Capture* capture = TheCapture();
+    const std::string database = MainFile(db);
+    if (capture == nullptr || database.empty()) {
+        return sent;
+    }
+    const uint32_t id = TheCapture()->DatabaseId(database);
+    for (const capture::StatementView& view : ReadStatements(db)) {
+        const capture::StatementTotals& totals = view.counts.totals;
+        if (totals.total_ns == 0 || !advisor::MayLookIntoJson(view.query)) {
+            continue;
+        }
+        StatementSamples samples = SamplesOf(*capture, id, view.counts.key.fingerprint);
+        if (!samples.texts.empty()) {
+            sent.push_back({static_cast<double>(totals.total_ns) / 1e6, std::move(samples.texts)});
+        }
+    }
+    return sent;
 }
 
 }  // namespace upkeep::sqlite

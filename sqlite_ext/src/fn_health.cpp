@@ -12,6 +12,7 @@
 #include "pool_reports.h"
 #include "settings_input.h"
 #include "sizes.h"
+#include "upkeep/advisor/json_lookups.h"
 #include "upkeep/advisor/workload_findings.h"
 #include "upkeep/health/checks.h"
 #include "upkeep/health/index_findings.h"
@@ -27,20 +28,40 @@ Result<void> IndexesCall(sqlite3* db, const Arguments&, RowSink& rows) {
     return {};
 }
 
-Result<void> IndexFindingsCall(sqlite3* db, const Arguments&, RowSink& rows) {
-    const health::IndexInventory inventory = ReadInventory(db);
-    std::vector<health::IndexFinding> more;
+using Findings = std::vector<health::IndexFinding>;
+
+Result<Findings> FindInCaptured(sqlite3* db, const health::IndexInventory& inventory) {
+    Findings found;
+    const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
     if (advisor::MayFindInWorkload(inventory)) {
         if (const auto captured = CapturedWorkload(db); captured.ok()) {
-            const std::unique_ptr<advisor::WhatIf> port = MakeWhatIf(db);
-            auto found = advisor::FindInWorkload(*port, captured.value(), inventory);
-            if (!found.ok()) {
-                return found.error();
+            Result<Findings> part = advisor::FindInWorkload(*port, captured.value(), inventory);
+            if (!part.ok()) {
+                return part;
             }
-            more = std::move(found).value();
+            found = std::move(part).value();
         }
     }
-    health::IndexFindingRows(inventory, more, rows);
+    const std::vector<advisor::SentTexts> sent = CapturedJsonTexts(db);
+    if (!sent.empty()) {
+        Result<Findings> part = advisor::FindJsonLookups(*port, sent);
+        if (!part.ok()) {
+            return part;
+        }
+        for (health::IndexFinding& one : part.value()) {
+            found.push_back(std::move(one));
+        }
+    }
+    return found;
+}
+
+Result<void> IndexFindingsCall(sqlite3* db, const Arguments&, RowSink& rows) {
+    const health::IndexInventory inventory = ReadInventory(db);
+    const Result<Findings> more = FindInCaptured(db, inventory);
+    if (!more.ok()) {
+        return more.error();
+    }
+    health::IndexFindingRows(inventory, more.value(), rows);
     return {};
 }
 

@@ -142,11 +142,35 @@ class Uses {
         const bool is_known = schema == "main" && found != uses_.by_index.end();
         return is_known && uses_.since_us != 0 ? &found->second : nullptr;
     }
+    std::optional<int64_t> FullScans(const CatalogTable& table) const {
+        if (table.schema != "main" || uses_.since_us == 0) {
+            return std::nullopt;
+        }
+        const auto found = uses_.full_scans.find(Lower(table.name));
+        return found == uses_.full_scans.end() ? 0 : found->second;
+    }
     int64_t since_us() const { return uses_.since_us; }
 
   private:
     IndexUses uses_;
 };
+
+/// Pages are those of the whole file where measuring would take long: more than it has, and what
+/// an index saves is then overrated, not underrated.
+health::TableFacts FactsOf(sqlite3* db, const CatalogTable& table, Sizes& sizes, const Uses& uses) {
+    health::TableFacts facts;
+    if (const std::optional<int64_t> rows = EstimateRows(db, table)) {
+        facts.rows = static_cast<double>(*rows);
+    }
+    const int64_t page_bytes = PageBytes(db, table.schema);
+    const int64_t bytes =
+        sizes.Of(table.schema, table.name).value_or(SchemaBytes(db, table.schema));
+    if (page_bytes > 0) {
+        facts.pages = bytes / page_bytes;
+    }
+    facts.full_scans = uses.FullScans(table);
+    return facts;
+}
 
 /// Is the column another name of the rowid? Such a key needs no index.
 bool IsRowid(const CatalogTable& table, const std::vector<CatalogColumn>& columns,
@@ -250,6 +274,11 @@ std::optional<int64_t> EstimateRows(sqlite3* db, const CatalogTable& table) {
     return analysed ? analysed : HighestRowid(db, table);
 }
 
+int64_t PageBytes(sqlite3* db, const std::string& schema) {
+    Stmt size(db, "PRAGMA " + Quoted(schema) + ".page_size");
+    return size.Step() ? size.Integer(0) : 0;
+}
+
 int64_t SchemaBytes(sqlite3* db, const std::string& schema) {
     Stmt pages(db, "PRAGMA " + Quoted(schema) + ".page_count");
     Stmt size(db, "PRAGMA " + Quoted(schema) + ".page_size");
@@ -293,19 +322,19 @@ health::IndexInventory ReadInventory(sqlite3* db) {
             described.table_id = table_id;
             described.size_bytes = sizes.Of(table.schema, index.name);
             described.expected_bytes = sizes.Filled(table.schema, index.name);
+            described.measured_by = "dbstat, by which the rest of its pages is empty";
             TakeStatistics(db, table, &described);
             const IndexUse* use = uses.Of(table.schema, index.name);
             if (use != nullptr && use->is_certain) {
                 described.scans = use->scans;
+                described.writes = use->writes;
             }
             inventory.indexes.push_back(std::move(described));
         }
         ReadForeignKeys(db, table, table_id, columns, &inventory.foreign_keys);
         const std::optional<int64_t> rows = HighestRowid(db, table);
         const std::optional<int64_t> analysed = AnalysedRows(db, table);
-        if (analysed) {
-            inventory.table_facts[table_id].rows = static_cast<double>(*analysed);
-        }
+        inventory.table_facts[table_id] = FactsOf(db, table, sizes, uses);
         if (rows && !indexes.empty()) {  // without an index there is nothing to choose from
             const int64_t grown = std::max<int64_t>(*rows - analysed.value_or(0), 0);
             inventory.tables.push_back({ShownName(table.schema, table.name),

@@ -32,6 +32,7 @@ std::optional<int64_t> HighestRowid(sqlite3* db, const CatalogTable& table);
 std::optional<int64_t> AnalysedRows(sqlite3* db, const CatalogTable& table);
 
 /// Bytes of a schema's file in use or free: pages times page size.
+int64_t PageBytes(sqlite3* db, const std::string& schema);
 int64_t SchemaBytes(sqlite3* db, const std::string& schema);
 
 struct TreeBytes {

@@ -7,135 +7,13 @@
 
 #include "capture_memory.h"
 #include "planning_connection.h"
+#include "program_trees.h"
 #include "relations.h"
 #include "statement_samples.h"
-#include "upkeep/capture/normalize.h"
 
 namespace upkeep::sqlite {
 
 namespace {
-
-/// Columns of EXPLAIN, and the flag by which OpenRead names a register, not a page.
-enum ExplainColumn { kAddress = 0, kOpcode = 1, kCursor = 2, kPage = 3, kDatabase = 4, kFlags = 6 };
-constexpr int64_t kPageIsRegister = 0x10;
-
-struct IndexFacts {
-    std::string table;          // lower case
-    bool needs_values = false;  // partial, or over an expression: constants decide about its use
-};
-
-struct Schema {
-    std::string version;                        // empty: could not be read
-    std::map<std::string, IndexFacts> indexes;  // by lower-case name
-    std::map<int64_t, std::string> by_page;
-    std::set<std::string> tables;
-};
-
-/// Changes with the schema and with the planner's statistics.
-std::string VersionOf(sqlite3* db) {
-    Stmt cookie(db, "PRAGMA main.schema_version");
-    cookie.Step();
-    int64_t statistics = 0;
-    Result<Stmt> stat = Stmt::Prepare(db, "SELECT tbl, idx, stat FROM main.sqlite_stat1");
-    while (stat.ok() && stat.value().Step()) {
-        std::string row;
-        for (int column = 0; column < 3; ++column) {
-            row += std::string(stat.value().Text(column)) + '\n';
-        }
-        statistics ^= capture::Fingerprint(row);
-    }
-    return std::to_string(cookie.Integer(0)) + ":" + std::to_string(statistics);
-}
-
-Schema ReadSchema(sqlite3* db) {
-    Schema schema;
-    Stmt rows(db,
-              "SELECT type, lower(name), lower(tbl_name), rootpage, sql FROM main.sqlite_schema");
-    while (rows.Step()) {
-        const std::string name(rows.Text(1));
-        if (rows.Text(0) == "table") {
-            schema.tables.insert(name);
-        } else if (rows.Text(0) == "index") {
-            IndexFacts& facts = schema.indexes[name];
-            facts.table = rows.Text(2);
-            schema.by_page[rows.Integer(3)] = name;
-        }
-    }
-    Stmt expressions(db,
-                     "SELECT lower(m.name) FROM main.sqlite_schema AS m WHERE type = 'index' AND"
-                     " (EXISTS (SELECT 1 FROM pragma_index_list(m.tbl_name, 'main') AS l"
-                     "  WHERE l.name = m.name AND l.partial) OR EXISTS"
-                     " (SELECT 1 FROM pragma_index_info(m.name, 'main') AS i WHERE i.cid = -2))");
-    while (expressions.Step()) {
-        schema.indexes[std::string(expressions.Text(0))].needs_values = true;
-    }
-    schema.version = VersionOf(db);
-    return schema;
-}
-
-/// Does the text hold one of these as a word?
-bool HasAny(std::string_view text, std::initializer_list<std::string_view> words) {
-    const auto is_part = [](char c) { return c == '_' || c == '$' || isalnum(c) != 0 || c < 0; };
-    return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-        for (size_t at = text.find(word); at != std::string_view::npos;
-             at = text.find(word, at + 1)) {
-            const size_t end = at + word.size();
-            if ((at == 0 || !is_part(text[at - 1])) &&
-                (end == text.size() || !is_part(text[end]))) {
-                return true;
-            }
-        }
-        return false;
-    });
-}
-
-bool Reads(std::string_view opcode) {
-    return opcode.starts_with("Seek") || opcode == "Rewind" || opcode == "Last";
-}
-
-/// What one text's program reads; nullopt: it cannot be prepared here.
-struct Opened {
-    std::set<std::string> indexes;
-    bool has_parameters = false;
-};
-
-/// EXPLAIN QUERY PLAN would leave out triggers and foreign keys. An index that is opened for
-/// writing is maintained; it is used where its cursor also seeks.
-std::optional<Opened> Open(sqlite3* db, const Schema& schema, const std::string& sql) {
-    Result<Stmt> steps = Stmt::Prepare(db, "EXPLAIN " + sql);
-    if (!steps.ok() || steps.value().empty()) {
-        return std::nullopt;
-    }
-    Opened opened;
-    opened.has_parameters = sqlite3_bind_parameter_count(steps.value().get()) > 0;
-    std::map<int64_t, std::string> written;  // by cursor, of the program being listed
-    while (steps.value().Step()) {
-        const Stmt& row = steps.value();
-        if (row.Integer(kAddress) == 0) {  // the next one: a trigger's, a foreign key's
-            written.clear();
-        }
-        const std::string_view opcode = row.Text(kOpcode);
-        if (Reads(opcode)) {
-            const auto found = written.find(row.Integer(kCursor));
-            if (found != written.end()) {
-                opened.indexes.insert(found->second);
-            }
-            continue;
-        }
-        const bool opens = opcode == "OpenRead" || opcode == "ReopenIdx";
-        const auto found = schema.by_page.find(row.Integer(kPage));
-        if ((!opens && opcode != "OpenWrite") || row.Integer(kDatabase) != 0 ||
-            (row.Integer(kFlags) & kPageIsRegister) != 0 || found == schema.by_page.end()) {
-            continue;
-        }
-        if (opens) {
-            opened.indexes.insert(found->second);
-        } else {
-            written[row.Integer(kCursor)] = found->second;
-        }
-    }
-    return opened;
-}
 
 /// What the plans of a statement's samples open.
 struct Planned {
@@ -143,8 +21,11 @@ struct Planned {
     size_t texts = 0;     // samples that were planned
     bool is_planned = false;
     bool has_parameters = false;
+    bool has_triggers = false;
     std::set<std::string> used;
-    std::set<std::string> differing;  // by some, not by others
+    std::set<std::string> differing;     // by some, not by others
+    std::set<std::string> whole_tables;  // read whole by each
+    std::map<std::string, int> written;  // as ProgramTrees's, the least of all
 };
 using PlanKey = std::pair<uint32_t, int64_t>;
 constexpr size_t kMostPlans = 10000;
@@ -164,38 +45,45 @@ std::map<PlanKey, Planned>& KnownPlans(const Capture& capture) {
 class Reckoning {
   public:
     Reckoning(sqlite3* db, const Capture& capture, uint32_t id)
-        : db_(db), capture_(capture), id_(id), schema_(ReadSchema(db)) {
+        : db_(db), capture_(capture), id_(id), schema_(ReadTreeSchema(db)) {
         for (const auto& [name, facts] : schema_.indexes) {
-            uses_[name];
+            uses_.by_index[name];
         }
     }
 
     const std::string& version() const { return schema_.version; }
-    std::map<std::string, IndexUse>& uses() { return uses_; }
+    const IndexUses& uses() const { return uses_; }
 
     void Add(const CapturedStatement& statement) {
         using capture::Operation;
         const capture::StatementTotals& totals = statement.counts.totals;
         const Operation operation = statement.counts.operation;
         const bool reads = (operation != Operation::kUtility && operation != Operation::kOther) ||
-                           HasAny(statement.query, {"select"});
+                           HasAnyWord(statement.query, {"select"});
         if (totals.calls == 0 || !reads) {
             return;
         }
         const StatementSamples samples = SamplesOf(capture_, id_, statement.counts.key.fingerprint);
         const Planned& plan = PlanOf(statement.counts.key.fingerprint, samples);
-        Doubt doubt = Doubt::kNone;
-        if (!plan.is_planned || (!samples.is_complete && !IsPlain(statement)) ||
-            (plan.has_parameters && HasAny(statement.query, {"like", "glob"}))) {
-            doubt = Doubt::kAll;
-        } else if (plan.has_parameters || !samples.is_complete) {
-            doubt = Doubt::kByValue;
-        }
-        Enter(statement, plan, doubt);
+        Enter(statement, plan, DoubtOf(statement, plan, samples.is_complete));
     }
 
   private:
     enum class Doubt : uint8_t { kNone, kByValue, kAll };
+
+    static Doubt DoubtOf(const CapturedStatement& statement, const Planned& plan,
+                         bool is_complete) {
+        const bool only_adds = statement.counts.operation == capture::Operation::kInsert &&
+                               !plan.has_triggers && !HasAnyWord(statement.query, {"select"});
+        if (plan.is_planned && only_adds) {  // its values decide about no plan
+            return Doubt::kNone;
+        }
+        if (!plan.is_planned || (!is_complete && !IsPlain(statement)) ||
+            (plan.has_parameters && HasAnyWord(statement.query, {"like", "glob"}))) {
+            return Doubt::kAll;
+        }
+        return plan.has_parameters || !is_complete ? Doubt::kByValue : Doubt::kNone;
+    }
 
     /// One table, conditions that are AND-ed, no order: which index serves it does not depend on
     /// the values (but for partial ones, seen to elsewhere).
@@ -203,8 +91,8 @@ class Reckoning {
         const std::string& text = statement.query;
         return statement.counts.operation == capture::Operation::kSelect &&
                statement.counts.tables.find('\n') == std::string::npos &&
-               !HasAny(text, {"order", "group", "distinct", "or", "in", "like", "glob", "join",
-                              "with", "union", "exists", "min", "max"}) &&
+               !HasAnyWord(text, {"order", "group", "distinct", "or", "in", "like", "glob", "join",
+                                  "with", "union", "exists", "min", "max"}) &&
                text.find("select", 1) == std::string::npos;
     }
 
@@ -238,26 +126,66 @@ class Reckoning {
         known.is_planned = !samples.texts.empty();
         bool is_first = true;
         for (const std::string& text : samples.texts) {
-            const std::optional<Opened> opened = Open(db_, schema_, text);
+            const std::optional<ProgramTrees> opened = ReadProgram(db_, schema_, text);
             if (!opened) {
                 known.is_planned = false;
                 continue;
             }
             known.has_parameters |= opened->has_parameters;
+            known.has_triggers |= opened->has_triggers;
             if (!is_first) {
                 std::set_symmetric_difference(
                     known.used.begin(), known.used.end(), opened->indexes.begin(),
                     opened->indexes.end(), std::inserter(known.differing, known.differing.end()));
             }
             known.used.insert(opened->indexes.begin(), opened->indexes.end());
+            KeepCommon(*opened, is_first, &known);
             is_first = false;
         }
         return known;
     }
 
+    /// Whichever text ran, it did at least that.
+    static void KeepCommon(const ProgramTrees& trees, bool is_first, Planned* known) {
+        if (is_first) {
+            known->whole_tables = trees.whole_tables;
+            known->written = trees.written;
+            return;
+        }
+        std::erase_if(known->whole_tables, [&](const std::string& table) {
+            return trees.whole_tables.count(table) == 0;
+        });
+        for (auto& [name, entries] : known->written) {
+            const auto found = trees.written.find(name);
+            entries = std::min(entries, found == trees.written.end() ? 0 : found->second);
+        }
+    }
+
+    /// Entries that the statement made or removed, at least.
+    void CountWrites(const CapturedStatement& statement, const Planned& plan) {
+        const bool inserts = statement.counts.operation == capture::Operation::kInsert;
+        if (!plan.is_planned || (inserts && HasAnyWord(statement.query, {"conflict"}))) {
+            return;  // which rows of an upsert were new is not known
+        }
+        const auto rows = static_cast<int64_t>(statement.counts.totals.rows);
+        for (const auto& [name, entries] : plan.written) {
+            if (!schema_.indexes.at(name).needs_values) {  // else not every row is in it
+                // What REPLACE removes is not known either.
+                uses_.by_index[name].writes += rows * (inserts ? std::min(entries, 1) : entries);
+            }
+        }
+    }
+
     void Enter(const CapturedStatement& statement, const Planned& plan, Doubt doubt) {
         const std::optional<std::set<std::string>> tables = TablesOf(statement);
-        for (auto& [name, use] : uses_) {
+        const auto calls = static_cast<int64_t>(statement.counts.totals.calls);
+        CountWrites(statement, plan);
+        if (plan.is_planned) {
+            for (const std::string& table : plan.whole_tables) {
+                uses_.full_scans[table] += calls;
+            }
+        }
+        for (auto& [name, use] : uses_.by_index) {
             const IndexFacts& facts = schema_.indexes.at(name);
             const bool is_used = plan.used.count(name) != 0;
             const bool may_be_read = is_used || !tables || tables->count(facts.table) != 0;
@@ -267,7 +195,7 @@ class Reckoning {
                                  (doubt == Doubt::kByValue && HasValueIndex(tables, facts.table))));
             use.is_certain = use.is_certain && !is_doubtful;
             if (is_used) {
-                use.scans += static_cast<int64_t>(statement.counts.totals.calls);
+                use.scans += calls;
                 use.last_used_us = std::max(use.last_used_us, statement.counts.totals.last_seen_us);
             }
         }
@@ -285,8 +213,8 @@ class Reckoning {
     sqlite3* db_;
     const Capture& capture_;
     uint32_t id_;
-    Schema schema_;
-    std::map<std::string, IndexUse> uses_;
+    TreeSchema schema_;
+    IndexUses uses_;
 };
 
 uint64_t LostBy(Capture& capture) {
@@ -304,7 +232,47 @@ constexpr const char* kTables[] = {
     "CREATE TABLE IF NOT EXISTS index_use_since (version TEXT NOT NULL, since_us INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS index_use (name TEXT PRIMARY KEY, scans INTEGER NOT NULL,"
     " is_certain INTEGER NOT NULL, last_used_us INTEGER NOT NULL)",
+    // Apart, so that an upkeep which knows nothing of it goes on writing the others: what it leaves
+    // here is of another `since_us`, or too low, which these counts may be.
+    "CREATE TABLE IF NOT EXISTS index_use_more (since_us INTEGER NOT NULL, is_table INTEGER NOT "
+    "NULL,"
+    " name TEXT NOT NULL, count INTEGER NOT NULL)",
 };
+
+void ReadMore(sqlite3* file, IndexUses* uses) {
+    Result<Stmt> more =
+        Stmt::Prepare(file, "SELECT is_table, name, count FROM index_use_more WHERE since_us = ?1");
+    if (!more.ok()) {
+        return;
+    }
+    more.value().Bind(1, uses->since_us);
+    while (more.value().Step()) {
+        const std::string name(more.value().Text(1));
+        const int64_t count = std::max<int64_t>(more.value().Integer(2), 0);
+        if (more.value().Integer(0) != 0) {
+            uses->full_scans[name] = count;
+        } else if (const auto found = uses->by_index.find(name); found != uses->by_index.end()) {
+            found->second.writes = count;
+        }
+    }
+}
+
+void WriteMore(sqlite3* file, const IndexUses& uses) {
+    Stmt row(file, "INSERT INTO index_use_more VALUES (?1, ?2, ?3, ?4)");
+    const auto write = [&](bool is_table, const std::string& name, int64_t count) {
+        if (count > 0) {
+            row.Reset();
+            row.Bind(1, uses.since_us).Bind(2, int64_t{is_table ? 1 : 0}).Bind(3, name);
+            row.Bind(4, count).Run();
+        }
+    };
+    for (const auto& [name, use] : uses.by_index) {
+        write(false, name, use.writes);
+    }
+    for (const auto& [name, count] : uses.full_scans) {
+        write(true, name, count);
+    }
+}
 
 Saved ReadSaved(sqlite3* file) {
     Saved saved;
@@ -319,6 +287,7 @@ Saved ReadSaved(sqlite3* file) {
         saved.uses.by_index[std::string(rows.Text(0))] = {std::max<int64_t>(rows.Integer(1), 0),
                                                           rows.Integer(2) != 0, rows.Integer(3)};
     }
+    ReadMore(file, &saved.uses);
     return saved;
 }
 
@@ -328,6 +297,7 @@ void WriteSaved(sqlite3* file, const Saved& saved) {
     }
     Stmt(file, "DELETE FROM index_use_since").Run();
     Stmt(file, "DELETE FROM index_use").Run();
+    Stmt(file, "DELETE FROM index_use_more").Run();
     Stmt since(file, "INSERT INTO index_use_since VALUES (?1, ?2)");
     since.Bind(1, saved.version).Bind(2, saved.uses.since_us).Run();
     Stmt row(file, "INSERT INTO index_use VALUES (?1, ?2, ?3, ?4)");
@@ -336,31 +306,36 @@ void WriteSaved(sqlite3* file, const Saved& saved) {
         row.Bind(1, name).Bind(2, use.scans).Bind(3, int64_t{use.is_certain ? 1 : 0});
         row.Bind(4, use.last_used_us).Run();
     }
+    WriteMore(file, saved.uses);
 }
 
 /// Adds this process's share. What was counted under another schema than today's says nothing about
 /// today's indexes: then the evidence begins now.
-Saved Join(Saved saved, Reckoning& mine, const std::optional<Interval>& interval, uint64_t lost,
-           int64_t now_us) {
+Saved Join(Saved saved, const Reckoning& mine, const std::optional<Interval>& interval,
+           uint64_t lost, int64_t now_us) {
     const std::string& version = mine.version();
     const bool is_same = saved.version == version;
     const bool has_begun = interval && interval->schema_version == version;
     if (!has_begun) {
-        Saved fresh{version, {now_us, {}}};
-        for (const auto& [name, use] : mine.uses()) {
+        Saved fresh{version, {now_us, {}, {}}};
+        for (const auto& [name, use] : mine.uses().by_index) {
             fresh.uses.by_index[name] = {};
         }
         return fresh;
     }
     if (!is_same) {
-        saved = {version, {interval->began_us, {}}};
+        saved = {version, {interval->began_us, {}, {}}};
     }
     const bool is_whole = lost == interval->lost;
-    for (const auto& [name, use] : mine.uses()) {
+    for (const auto& [name, use] : mine.uses().by_index) {
         IndexUse& sum = saved.uses.by_index[name];
         sum.scans += use.scans;
         sum.is_certain = sum.is_certain && use.is_certain && is_whole;
         sum.last_used_us = std::max(sum.last_used_us, use.last_used_us);
+        sum.writes += use.writes;
+    }
+    for (const auto& [name, count] : mine.uses().full_scans) {
+        saved.uses.full_scans[name] += count;
     }
     return saved;
 }
@@ -376,7 +351,7 @@ void BeginIndexUse(sqlite3* db) noexcept {
         }
         const uint32_t id = capture->DatabaseId(database);
         if (!CurrentInterval(*capture, id)) {
-            BeginInterval(*capture, id, {VersionOf(db), WallClockUs(), LostBy(*capture)});
+            BeginInterval(*capture, id, {TreeVersion(db), WallClockUs(), LostBy(*capture)});
         }
     } catch (const std::exception&) {  // locked, say: then it begins with the first save
     }
@@ -411,7 +386,7 @@ void ForgetIndexUse(sqlite3* db, StateFile* file) {
     const std::string database = MainFile(db);
     if (capture != nullptr && !database.empty()) {
         BeginInterval(*capture, capture->DatabaseId(database),
-                      {VersionOf(db), WallClockUs(), LostBy(*capture)});
+                      {TreeVersion(db), WallClockUs(), LostBy(*capture)});
     }
 }
 
@@ -429,7 +404,7 @@ IndexUses ReadIndexUse(sqlite3* db, StateFile* file, const std::vector<CapturedS
         interval = CurrentInterval(*capture, id);
     }
     if (!interval) {  // nothing here that would be worth a plan
-        return saved.version == VersionOf(db) ? saved.uses : IndexUses{};
+        return saved.version == TreeVersion(db) ? saved.uses : IndexUses{};
     }
     std::optional<PrivateConnection> connection = OpenForPlanning(database);
     if (!connection) {

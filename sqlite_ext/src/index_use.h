@@ -27,12 +27,14 @@ struct IndexUse {
     int64_t scans = 0;
     bool is_certain = true;
     int64_t last_used_us = 0;  // 0: not seen
+    int64_t writes = 0;        // entries made or removed, at least
 };
 
 /// Indexes of `main` that are stored under a name of their own.
 struct IndexUses {
-    int64_t since_us = 0;                      // 0: nothing is known
-    std::map<std::string, IndexUse> by_index;  // lower-case name
+    int64_t since_us = 0;                       // 0: nothing is known
+    std::map<std::string, IndexUse> by_index;   // lower-case name
+    std::map<std::string, int64_t> full_scans;  // of tables, likewise; at least
 };
 
 /// From here on this process counts under the schema that `db` has now, if it has not begun yet.

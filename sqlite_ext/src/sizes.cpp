@@ -43,11 +43,6 @@ std::optional<std::map<std::string, Tree>> Measure(sqlite3* db, const std::strin
     return trees;
 }
 
-int64_t PageBytes(sqlite3* db, const std::string& schema) {
-    Stmt size(db, "PRAGMA " + Quoted(schema) + ".page_size");
-    return size.Step() ? size.Integer(0) : 0;
-}
-
 Sizes Measured(sqlite3* db, const CatalogTable& table, const std::map<std::string, Tree>& trees) {
     const auto tree = [&](const std::string& name) {
         const auto place = trees.find(Lower(name));

@@ -65,7 +65,7 @@ class Authors(Asks):
             reasons[role] = sorted(reason for (reason,) in self.run_on(caller, ask))
             caller.close()
         fingerprints = self.rows("SELECT fingerprint FROM upkeep.statements WHERE user_name = 'author'"
-                                 " AND operation = 'select' AND query NOT LIKE '%%seen%%'")
+                                 " AND operation = 'SELECT' AND query NOT LIKE '%%seen%%'")
         self.assertGreaterEqual(len(fingerprints), len(STATEMENTS))
         for (fingerprint,) in fingerprints:
             self.assertTrue(any(f"fingerprint {fingerprint}:" in reason for reason in reasons["reader"]), reasons)

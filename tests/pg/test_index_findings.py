@@ -122,6 +122,39 @@ class FindingCodesTest(Asks):
             self.rows(fix)
         self.assertEqual((self.findings("bloated"), self.rows(SHAPE)), (set(), before))
 
+    def test_bloated_by_what_pgstattuple_measures(self):
+        self.rows("""CREATE TABLE t (a int, b int) WITH (autovacuum_enabled = off); CREATE INDEX "Ho'l\\es" ON t (a);
+            CREATE INDEX full_ ON t (b);
+            INSERT INTO t SELECT g, g FROM generate_series(1, 200000) g; DELETE FROM t WHERE a % 10 <> 0""")
+        self.rows("VACUUM ANALYZE t")
+        ask = "SELECT evidence FROM upkeep.index_findings WHERE code = 'bloated' AND index_name = 'Ho''l\\es'"
+        self.assertIn("an estimate from the statistics", self.value(ask))
+        self.rows("CREATE SCHEMA \"Ex tra\"; CREATE EXTENSION pgstattuple SCHEMA \"Ex tra\"")
+        self.addCleanup(self.rows, "DROP EXTENSION pgstattuple; DROP SCHEMA \"Ex tra\"")
+        density = self.value("SELECT avg_leaf_density FROM \"Ex tra\".pgstatindex('\"Ho''l\\es\"'::regclass)")
+        self.assertIn(f"measured: pgstattuple, by which its leaf pages are {density:.0f} % full", self.value(ask))
+        self.rows("DROP ROLE IF EXISTS reader_of_findings; CREATE ROLE reader_of_findings IN ROLE pg_monitor;"
+                  "GRANT SELECT ON t TO reader_of_findings")
+        self.addCleanup(self.rows, "DROP OWNED BY reader_of_findings; DROP ROLE reader_of_findings")
+        self.rows("REVOKE ALL ON FUNCTION \"Ex tra\".pgstatindex(regclass) FROM pg_stat_scan_tables")
+        self.rows("GRANT USAGE ON SCHEMA s TO reader_of_findings; SET ROLE reader_of_findings")
+        try:
+            self.assertIn("an estimate from the statistics", self.value(ask))  # he may not call it
+        finally:
+            self.rows("RESET ROLE")
+
+    def test_statistics_that_mislead_are_corrected(self):
+        """ANALYZE took a table of few rows for what has many: the estimate is too small, the pages are full."""
+        self.rows("""CREATE TABLE t (a text) WITH (autovacuum_enabled = off); CREATE INDEX i ON t (a);
+            INSERT INTO t SELECT repeat('x', 5) || g FROM generate_series(1, 200000) g; ANALYZE t""")
+        self.rows("UPDATE pg_class SET reltuples = 20000 WHERE oid = 's.t'::regclass")
+        self.rows("UPDATE pg_class SET relpages = relpages WHERE oid = 's.t'::regclass")
+        self.rows("UPDATE pg_statistic SET stawidth = 1, stadistinct = 2 WHERE starelid = 's.t'::regclass")
+        self.assertEqual(self.findings("bloated"), {("bloated", "i")})
+        self.rows("CREATE EXTENSION pgstattuple")
+        self.addCleanup(self.rows, "DROP EXTENSION pgstattuple")
+        self.assertEqual(self.findings("bloated"), set())
+
     def test_an_invalid_index_of_a_constraint_is_rebuilt(self):
         self.rows("CREATE TABLE t (a int CONSTRAINT k PRIMARY KEY)")
         self.rows("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 's.k'::regclass")

@@ -366,6 +366,38 @@ class Partitioned(Kinds):
                    "WHERE (level = 'error'::text)", 0.10)
 
 
+class BesideForeign(Kinds):
+    """A partition that is a foreign table can have no index; the others get theirs without blocking anybody."""
+    setup = (
+        "CREATE EXTENSION postgres_fdw",
+        "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw",
+        "CREATE TABLE runs (id bigint NOT NULL, who text NOT NULL, at date NOT NULL) PARTITION BY RANGE (at)",
+        "CREATE TABLE runs_a PARTITION OF runs FOR VALUES FROM ('2020-01-01') TO ('2023-01-01')",
+        "CREATE TABLE runs_b PARTITION OF runs FOR VALUES FROM ('2023-01-01') TO ('2026-01-01') PARTITION BY RANGE (at)",
+        "CREATE TABLE runs_b1 PARTITION OF runs_b DEFAULT",
+        "INSERT INTO runs SELECT i, 'User' || i % 9000, '2020-01-01'::date + (i % 2000)::int FROM generate_series(1, 60000) i",
+        "CREATE FOREIGN TABLE runs_far PARTITION OF runs FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') SERVER far",
+        "VACUUM ANALYZE runs_a", "VACUUM ANALYZE runs_b1",
+    )
+
+    def test_steps(self):
+        [row] = self.advise("SELECT * FROM runs WHERE who = 'User17' AND at < '2026-01-01'", ["btree"])
+        self.assertTrue(any("foreign tables get no index" in warning for warning in row["warnings"]), row["warnings"])
+        self.assertEqual(["CONCURRENTLY" in step for step in row["steps"]], [True, True, False])
+        for step in row["steps"]:
+            self.run_on(self.db, step)
+        parts = self.rows("SELECT relid::regclass::text, isleaf FROM pg_partition_tree(%s::regclass) ORDER BY isleaf, 1",
+                          self.name_of(row))
+        self.assertEqual([leaf for _, leaf in parts], [False, False, True, True])  # the leaves' own, taken as its parts
+        made = [step.split("IF NOT EXISTS ")[1].split(" ")[0] for step in row["steps"]]
+        self.assertEqual({name for name, leaf in parts if leaf}, set(made[:2]))
+        self.assertTrue(self.value("SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid IN"
+                                   " (SELECT relid FROM pg_partition_tree(%s::regclass))", self.name_of(row)))
+        self.run_on(self.db, row["drop_sql"])
+        self.assertEqual(self.value("SELECT count(*) FROM pg_index WHERE indrelid IN"
+                                    " (SELECT relid FROM pg_partition_tree('runs'))"), 0)
+
+
 class MoreKinds(Kinds):
     """All kinds together are never worse than plain and covering B-trees alone, whatever the budget."""
     setup = (

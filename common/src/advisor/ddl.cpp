@@ -136,6 +136,10 @@ IndexDdl DdlWriter::Write(const IndexSpec& spec) {
         ddl.warnings.emplace_back(
             "table is partitioned: creating the index blocks writes to all partitions meanwhile; "
             "steps builds it partition by partition without that");
+        if (HasForeignPartition(relation)) {
+            ddl.warnings.emplace_back(
+                "partitions that are foreign tables get no index: create it on their own server");
+        }
     }
     if (relation.is_temporary) {
         ddl.warnings.emplace_back("table is temporary: the index ends with it");

@@ -32,11 +32,16 @@ class DdlWriter {
     /// concurrently, then attached. In ddl_partitions.cpp.
     std::vector<std::string> PartitionSteps(const IndexSpec& spec, const std::string& name,
                                             const std::string& tail);
+    std::vector<std::string> LeavesFirst(const IndexSpec& spec, const std::string& name,
+                                         const std::string& tail);
 
     const WhatIf& port_;
     Dialect dialect_;
     std::set<std::pair<std::string, std::string>> given_;  // (schema, name)
 };
+
+/// Foreign tables have their indexes elsewhere, if at all.
+bool HasForeignPartition(const Relation& relation);
 
 /// `name` in its schema, as DDL names it.
 std::string Dotted(const std::string& schema_quoted, const std::string& name_quoted);

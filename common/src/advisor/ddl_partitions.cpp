@@ -5,6 +5,11 @@
 //   CREATE INDEX CONCURRENTLY … ON leaf  one after the other
 //   ALTER INDEX … ATTACH PARTITION …     no time; with the last one the root's becomes valid
 //
+// Where a partition is a foreign table that last one never comes. There:
+//
+//   CREATE INDEX CONCURRENTLY … ON leaf  each that can have one
+//   CREATE INDEX … ON root               takes those as its parts: blocks writers for a moment
+//
 // Source: postgresql.org/docs/current/ddl-partitioning.html
 // SPDX-License-Identifier: PostgreSQL
 #include <algorithm>
@@ -13,19 +18,20 @@
 
 namespace upkeep::advisor {
 
+bool HasForeignPartition(const Relation& relation) {
+    return std::any_of(relation.partitions.begin(), relation.partitions.end(),
+                       [](const Partition& partition) { return partition.is_foreign; });
+}
+
 std::vector<std::string> DdlWriter::PartitionSteps(const IndexSpec& spec, const std::string& name,
                                                    const std::string& tail) {
     const Relation& relation = port_.relation(spec.relation);
-    // The root's index never becomes valid where a partition cannot have one.
-    const bool is_possible =
-        std::none_of(relation.partitions.begin(), relation.partitions.end(),
-                     [](const Partition& partition) { return partition.is_foreign; });
-    std::vector<std::string> steps = {std::string(dialect_.plain_create_index) + " " +
-                                      port_.Quote(name) + " ON " + (is_possible ? "ONLY " : "") +
-                                      relation.display_name + tail};
-    if (!is_possible) {
-        return steps;
+    if (HasForeignPartition(relation)) {
+        return LeavesFirst(spec, name, tail);
     }
+    std::vector<std::string> steps = {std::string(dialect_.plain_create_index) + " " +
+                                      port_.Quote(name) + " ON ONLY " + relation.display_name +
+                                      tail};
     std::vector<std::string> names;  // as DDL names them, by partition
     for (const Partition& partition : relation.partitions) {
         const std::string quoted =
@@ -44,6 +50,23 @@ std::vector<std::string> DdlWriter::PartitionSteps(const IndexSpec& spec, const 
         steps.push_back("ALTER INDEX " + (parent < 0 ? root : names[static_cast<size_t>(parent)]) +
                         " ATTACH PARTITION " + names[i]);
     }
+    return steps;
+}
+
+std::vector<std::string> DdlWriter::LeavesFirst(const IndexSpec& spec, const std::string& name,
+                                                const std::string& tail) {
+    const Relation& relation = port_.relation(spec.relation);
+    std::vector<std::string> steps;
+    for (const Partition& partition : relation.partitions) {
+        if (!partition.is_foreign && !partition.is_partitioned) {
+            const std::string leaf = NewName(spec.relation, partition.schema_quoted,
+                                             PlainIndexName(relation, spec, partition.name));
+            steps.push_back(std::string(dialect_.create_index) + " " + port_.Quote(leaf) + " ON " +
+                            partition.display_name + tail);
+        }
+    }
+    steps.push_back(std::string(dialect_.plain_create_index) + " " + port_.Quote(name) + " ON " +
+                    relation.display_name + tail);
     return steps;
 }
 

@@ -33,8 +33,8 @@ constexpr Column kIndexes[] = {
 constexpr Column kIndexFindings[] = {
     {"code", Type::kText,
      "duplicate, redundant_prefix, redundant_partial, unused, invalid, bloated, wrong_order, "
-     "low_cardinality, costs_more_than_it_saves, small_table, json_without_jsonb "
-     "(PostgreSQL), never_analysed, needs_analyze"},
+     "low_cardinality, costs_more_than_it_saves, small_table, json_without_jsonb (SQLite has no "
+     "such type: an index on the value), never_analysed, needs_analyze"},
     {"severity", Type::kText, "high, medium, low, info"},
     {"table_name", Type::kText, "table, qualified where needed"},
     {"index_name", Type::kText, "index; NULL: the finding is about the table"},

@@ -10,15 +10,20 @@ namespace upkeep::health {
 
 namespace {
 
-// In PostgreSQL's planner units. A scan saves at most what reading the whole table would have cost
-// in its place; an entry made costs at least the page it is put into. So the verdict errs towards
-// keeping the index:
-//   saved <= scans x (pages x kPage + rows x kRow - entries per scan x kEntry), paid >= writes
-constexpr double kPage = 1.0;
-constexpr double kRow = 0.01;
-constexpr double kEntry = 0.015;  // without the heap page it leads to
-constexpr double kWrite = 1.0;
-constexpr double kMinPaid = 10000;  // less is not worth a line
+// In the host's units of cost. A scan saves at most what reading the whole table would have cost in
+// its place; an entry made costs at least the way to the page it is put into. So the verdict errs
+// towards keeping the index:
+//   saved <= scans x (pages x page + rows x row - entries per scan x entry), paid >= writes x write
+struct Units {
+    double page;
+    double row;
+    double entry;  // without the row of the table it leads to
+    double write;
+};
+constexpr Units kPostgresUnits = {.page = 1, .row = 0.01, .entry = 0.015, .write = 1};
+// VM steps and 5 a page: a way down of two pages.
+constexpr Units kSqliteUnits = {.page = 5, .row = 6, .entry = 2, .write = 12};
+constexpr double kMinWrites = 10000;  // fewer are not worth a line
 constexpr double kPaidTimes = 2;
 
 // A table of eight pages is read as fast as index and table together.
@@ -70,19 +75,25 @@ void AddCostly(const RuleContext& context, const IndexDescription& index,
         index.access_method != "btree" || !IsForReadingOnly(context, index)) {
         return;
     }
-    const double whole = static_cast<double>(*table->pages) * kPage + *table->rows * kRow;
-    const double one = std::max(0.0, whole - EntriesPerScan(index).value_or(0) * kEntry);
+    const bool is_sqlite = context.inventory().host == Hosts::kSqlite;
+    const Units& units = is_sqlite ? kSqliteUnits : kPostgresUnits;
+    const auto writes = static_cast<double>(*index.writes);
+    const double whole = static_cast<double>(*table->pages) * units.page + *table->rows * units.row;
+    const double one = std::max(0.0, whole - EntriesPerScan(index).value_or(0) * units.entry);
     const double saved = static_cast<double>(*index.scans) * one;
-    const double paid = static_cast<double>(*index.writes) * kWrite;
-    if (paid < kMinPaid || paid < kPaidTimes * saved) {
+    const double paid = writes * units.write;
+    if (writes < kMinWrites || paid < kPaidTimes * saved) {
         return;
     }
     IndexFinding finding = Finding(index, "costs_more_than_it_saves", "low");
-    finding.evidence = "candidate: up to " + std::to_string(*index.writes) +
-                       " entries written, about " + NumberText(paid, 0) + " units; " +
-                       ScansText(context.inventory(), index) + ", which save at most " +
-                       NumberText(saved, 0) + " units, were each a scan of the whole table (" +
-                       NumberText(whole, 0) + ") without it";
+    finding.evidence =
+        std::string("candidate: ") +
+        (is_sqlite
+             ? "at least " + std::to_string(*index.writes) + " entries made or removed, about "
+             : "up to " + std::to_string(*index.writes) + " entries written, about ") +
+        NumberText(paid, 0) + " units; " + ScansText(context.inventory(), index) +
+        ", which save at most " + NumberText(saved, 0) +
+        " units, were each a scan of the whole table (" + NumberText(whole, 0) + ") without it";
     WithholdIfYoung(context.inventory(), &finding);
     findings->push_back(std::move(finding));
 }
@@ -135,19 +146,26 @@ void AddLowCardinality(const RuleContext& context, const IndexDescription& index
     findings->push_back(std::move(finding));
 }
 
+bool IsBloated(const IndexDescription& index) {
+    const auto bytes = static_cast<double>(index.size_bytes.value_or(0));
+    return index.is_valid && index.expected_bytes && !index.rebuild_sql.empty() &&
+           bytes >= kBloatTimes * *index.expected_bytes &&
+           bytes - *index.expected_bytes >= kBloatMinBytes;
+}
+
 void AddBloated(const RuleContext&, const IndexDescription& index,
                 std::vector<IndexFinding>* findings) {
-    const double bytes = static_cast<double>(index.size_bytes.value_or(0));
-    if (!index.is_valid || !index.expected_bytes || index.rebuild_sql.empty() ||
-        bytes < kBloatTimes * *index.expected_bytes ||
-        bytes - *index.expected_bytes < kBloatMinBytes) {
+    if (!IsBloated(index)) {
         return;
     }
+    const auto bytes = static_cast<double>(*index.size_bytes);
     IndexFinding finding = Finding(
         index, "bloated", SeverityBySize(static_cast<int64_t>(bytes - *index.expected_bytes)));
-    finding.evidence = "has " + BytesText(bytes) + ", freshly built about " +
-                       BytesText(*index.expected_bytes) +
-                       " by the statistics, equal keys counted once where the host does so";
+    finding.evidence =
+        "has " + BytesText(bytes) + ", freshly built about " + BytesText(*index.expected_bytes) +
+        (index.measured_by.empty()
+             ? ", an estimate from the statistics, equal keys counted once where the host does so"
+             : "; measured: " + index.measured_by);
     finding.fix_sql = index.rebuild_sql;
     finding.undo_sql.clear();  // a rebuild changes nothing that could be taken back
     findings->push_back(std::move(finding));

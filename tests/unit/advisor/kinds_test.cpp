@@ -207,7 +207,12 @@ TEST_F(KindCandidatesTest, StepsOfAPartitionedTableBlockNobody) {
                              "ALTER INDEX idx_jobs_at ATTACH PARTITION s.idx_p2_at",
                              "ALTER INDEX idx_jobs_at ATTACH PARTITION idx_p1_at"}));
     port_.edit_relation(t_).partitions[0].is_foreign = true;
-    EXPECT_EQ(DdlWriter(port_).Write(Btree(t_, {kAt})).steps.size(), 1U);
+    const IndexDdl beside_foreign = DdlWriter(port_).Write(Btree(t_, {kAt}));
+    EXPECT_EQ(
+        beside_foreign.steps,
+        (std::vector<std::string>{"CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_p2a_at ON p2a (at)",
+                                  "CREATE INDEX IF NOT EXISTS idx_jobs_at ON jobs (at)"}));
+    EXPECT_EQ(beside_foreign.warnings.size(), 2U);
 }
 
 /// A sample's constants hold for one execution: what the text without values does not say is not

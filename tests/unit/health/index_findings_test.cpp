@@ -270,6 +270,22 @@ TEST(Costly, WritesAgainstTheMostThatScansCanSave) {
     EXPECT_EQ(Found(Written(index)), Texts{});
 }
 
+TEST(Costly, SqliteCountsInStepsAndPages) {
+    IndexDescription index = Index("i", {"a"});
+    index.writes = 300000;  // 3,600,000 steps and pages
+    index.scans = 2;        // each saves 605,000 at most
+    index.entries_read.reset();
+    IndexInventory inventory = Written(index);
+    inventory.host = Hosts::kSqlite;
+    ASSERT_EQ(Found(inventory), Texts{"costs_more_than_it_saves i"});
+    EXPECT_NE(FindIndexFindings(inventory)[0].evidence.find("at least 300000 entries made or"),
+              std::string::npos);
+    inventory.indexes[0].scans = 3;
+    EXPECT_EQ(Found(inventory), Texts{});
+    inventory.indexes[0].scans.reset();  // not known for certain
+    EXPECT_EQ(Found(inventory), Texts{});
+}
+
 TEST(LowCardinality, NotWithARareValueNorWhereScansReadLittle) {
     IndexDescription index = Index("i", {"a"});
     index.distinct_values = 4;

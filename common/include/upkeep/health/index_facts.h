@@ -45,17 +45,19 @@ struct IndexDescription {
     std::string
         create_sql;  // recreates it as it was; statements are separated by `;` and a newline
     std::string drop_sql;
-    bool is_extension_member = false;      // dropping it is refused
-    bool is_immediate = true;              // false: of a deferrable constraint
-    std::optional<double> entries;         // in the index, by the planner's statistics
-    std::optional<int64_t> entries_read;   // by all scans together
-    std::optional<int64_t> writes;         // entries made since the counters began, at most
+    bool is_extension_member = false;     // dropping it is refused
+    bool is_immediate = true;             // false: of a deferrable constraint
+    std::optional<double> entries;        // in the index, by the planner's statistics
+    std::optional<int64_t> entries_read;  // by all scans together
+    // Since the counters began: PostgreSQL entries made, at most; SQLite made or removed, at least.
+    std::optional<int64_t> writes;
     std::optional<double> expected_bytes;  // of the same index freshly built
     std::string rebuild_sql;
     // Of the first key; none: not known.
     std::optional<double> distinct_values;
     std::optional<double> rarest_ratio;  // share of rows of the rarest value, where all are known
     bool is_clustered = false;           // CLUSTER orders the table by it
+    std::string measured_by;  // what measured expected_bytes and saw; empty: it is an estimate
 };
 
 /// What an index of the table could save.

@@ -43,6 +43,9 @@ std::vector<IndexFinding> FindIndexFindings(const IndexInventory& inventory);
 std::vector<IndexFinding> JoinFindings(std::vector<IndexFinding> known,
                                        const std::vector<IndexFinding>& more);
 
+/// Is it so much larger than freshly built that a rebuild is worth it?
+bool IsBloated(const IndexDescription& index);
+
 /// Worst first. An index serves a key if the key's columns lead it, in any order, and it holds all
 /// rows whose columns are not NULL.
 std::vector<UnindexedKey> FindUnindexedKeys(const IndexInventory& inventory);
