@@ -31,9 +31,9 @@ class Sampled(Asks):
     def baseline(self):
         """Price of one execution of the only captured query, by the first row of its advice."""
         rows = self.advice()
-        total = self.value("SELECT sum(total_ms) FROM upkeep.statements WHERE operation = 'SELECT'")
+        calls = self.value("SELECT sum(calls) FROM upkeep.statements WHERE operation = 'SELECT'")
         self.assertEqual(len({row["rank"] for row in rows}), len(rows))
-        return rows[0]["cost_before"] / total if rows else None
+        return rows[0]["cost_before"] / float(calls) if rows else None
 
     def cost(self, sql):
         return self.value("EXPLAIN (FORMAT JSON) " + sql)[0]["Plan"]["Total Cost"]

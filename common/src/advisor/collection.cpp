@@ -66,8 +66,8 @@ void Collection::AddWriteCosts() {
                 break;
             }
             if (*cost != 0) {
-                by_item.emplace_back(item, write.weight * *cost);
-                sum += write.weight * *cost;
+                by_item.emplace_back(item, write.executions * *cost);
+                sum += write.executions * *cost;
             }
         }
         facts_.write_costs.push_back(is_priced ? sum : 0);

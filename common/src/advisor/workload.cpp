@@ -93,6 +93,30 @@ Result<Statement> AnalyseGiven(WhatIf& port, const WorkloadStatement& given, boo
     return port.Analyse(given.text);
 }
 
+void AddExecutions(const WorkloadStatement& given, WorkloadItem* item) {
+    const double executions = given.calls > 0 ? given.calls : given.weight;
+    item->weight += executions;
+    item->executions += executions;
+    item->measured_time += given.calls > 0 ? given.weight : 0;
+}
+
+/// Weighs what was measured by its time; the cost of all of it together stays what it is.
+void WeighByTime(Workload* workload) {
+    double cost = 0;
+    double time = 0;
+    for (const WorkloadItem& item : workload->items) {
+        if (item.measured_time > 0 && item.baseline_cost > 0) {
+            cost += item.executions * item.baseline_cost;
+            time += item.measured_time;
+        }
+    }
+    for (WorkloadItem& item : workload->items) {
+        if (item.measured_time > 0 && item.baseline_cost > 0) {
+            item.weight = item.measured_time * (cost / time) / item.baseline_cost;
+        }
+    }
+}
+
 WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t number,
                     bool is_sampled) {
     WorkloadItem item;
@@ -101,7 +125,9 @@ WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t 
         item.fingerprints.push_back(statement.fingerprint);
     }
     item.statement = std::move(statement);
-    item.weight = given.weight;
+    item.weight = 0;
+    item.executions = 0;
+    AddExecutions(given, &item);
     item.number = number;
     item.is_sampled = is_sampled;
     return item;
@@ -215,7 +241,7 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
         const WorkloadStatement& given = options.workload[i];
         if (const auto known = seen.find(given.text); known != seen.end()) {
             WorkloadItem& item = workload.items[known->second];
-            item.weight += given.weight;
+            AddExecutions(given, &item);
             AddFingerprints(given.fingerprints, &item.fingerprints);
             continue;
         }
@@ -259,12 +285,15 @@ double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
             first_error = first_error ? first_error : error;
             continue;
         }
-        total += item.weight * item.baseline_cost;
         usable.push_back(std::move(item));
     }
     workload.items = std::move(usable);
     if (workload.items.empty()) {
         ThrowNothingUsable(count, first_error);
+    }
+    WeighByTime(&workload);
+    for (const WorkloadItem& item : workload.items) {
+        total += item.weight * item.baseline_cost;
     }
     if (!std::isfinite(total)) {
         throw Error(Code::kInvalidArgument, "weights are too large to be added up",

@@ -16,6 +16,10 @@
 
 namespace upkeep::advisor {
 
+/// A statement whose time was measured weighs so that its part of the workload's cost is its part of
+/// the time: what the planner over- or underestimates as a whole is set right by that, and a saving
+/// in cost is one in time. Writes that an index adds are counted by executions, as the planner
+/// prices nothing of a write itself that this could be measured by.
 struct WorkloadItem {
     Statement statement;
     double weight = 1;
@@ -24,6 +28,8 @@ struct WorkloadItem {
     std::vector<int64_t> fingerprints = {};  // never empty; several: of equal texts
     bool is_sampled = false;                 // `statement` is that of the sample
     double baseline_risk = 0;                // Price::risk of that price
+    double executions = 1;                   // as often an index is written for it
+    double measured_time = 0;                // 0: not known; `weight` follows from it
 
     /// What choices compare with.
     double FearedBaseline() const { return baseline_cost + baseline_risk; }
