@@ -78,7 +78,7 @@ void Collection::AddWriteCosts() {
 }
 
 Collection::Collection(WhatIf& port, const AdviseOptions& options)
-    : port_(port), planner_(port), workload_(AnalyseWorkload(port, options)) {
+    : port_(port), planner_(port), workload_(WithChecks(port, AnalyseWorkload(port, options))) {
     CheckSomethingCanBeIndexed(port, workload_);
     baseline_cost_ = PriceBaseline(port, planner_, workload_, options);
     if (baseline_cost_ <= 0) {

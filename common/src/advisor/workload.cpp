@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -100,19 +101,24 @@ void AddExecutions(const WorkloadStatement& given, WorkloadItem* item) {
     item->measured_time += given.calls > 0 ? given.weight : 0;
 }
 
-/// Weighs what was measured by its time; the cost of all of it together stays what it is.
+/// Weighs what was measured by its time, risks and checks included, as the time included them; the
+/// cost of all of it together stays what it is.
 void WeighByTime(Workload* workload) {
+    std::map<size_t, double> costs;  // of one execution, by the statement's number
+    for (const WorkloadItem& item : workload->items) {
+        costs[item.number] += item.FearedBaseline();
+    }
     double cost = 0;
     double time = 0;
     for (const WorkloadItem& item : workload->items) {
-        if (item.measured_time > 0 && item.baseline_cost > 0) {
-            cost += item.executions * item.baseline_cost;
-            time += item.measured_time;
+        if (item.measured_time > 0 && costs[item.number] > 0) {
+            cost += item.is_check ? 0 : item.executions * costs[item.number];
+            time += item.is_check ? 0 : item.measured_time;
         }
     }
     for (WorkloadItem& item : workload->items) {
-        if (item.measured_time > 0 && item.baseline_cost > 0) {
-            item.weight = item.measured_time * (cost / time) / item.baseline_cost;
+        if (item.measured_time > 0 && costs[item.number] > 0) {
+            item.weight = item.measured_time * (cost / time) / costs[item.number];
         }
     }
 }
@@ -267,6 +273,23 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
     return workload;
 }
 
+Workload WithChecks(WhatIf& port, Workload workload) {
+    std::vector<WorkloadItem> items;
+    for (WorkloadItem& item : workload.items) {
+        std::vector<Statement> checks = port.ChecksOf(item.statement.id);
+        items.push_back(std::move(item));
+        for (Statement& check : checks) {
+            WorkloadItem copy = items.back();
+            copy.statement = std::move(check);
+            copy.is_sampled = false;
+            copy.is_check = true;
+            items.push_back(std::move(copy));
+        }
+    }
+    workload.items = std::move(items);
+    return workload;
+}
+
 double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
                      const AdviseOptions& options) {
     double total = 0;
@@ -279,7 +302,7 @@ double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
         try {
             PriceItem(port, planner, workload, options, &item);
         } catch (const Error& error) {
-            if (!options.skip_unusable || !IsSkippable(error)) {
+            if ((!options.skip_unusable && !item.is_check) || !IsSkippable(error)) {
                 throw;
             }
             first_error = first_error ? first_error : error;

@@ -30,6 +30,7 @@ struct WorkloadItem {
     double baseline_risk = 0;                // Price::risk of that price
     double executions = 1;                   // as often an index is written for it
     double measured_time = 0;                // 0: not known; `weight` follows from it
+    bool is_check = false;                   // one of WhatIf::ChecksOf the statement `number`
 
     /// What choices compare with.
     double FearedBaseline() const { return baseline_cost + baseline_risk; }
@@ -82,6 +83,9 @@ Result<void> CheckText(std::string_view text, const std::string& what, const Dia
 
 /// Analyses all statements. With options.skip_unusable those that fail are left out. Throws Error.
 Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options);
+
+/// With what the host looks up by itself for each item, behind it.
+Workload WithChecks(WhatIf& port, Workload workload);
 
 /// Fills baseline_cost of every item (with skip_unusable: drops items that do not plan) and returns
 /// the weighted sum. A sample that does not plan gives way to its text. Throws Error.
