@@ -40,7 +40,8 @@ Result<HostRows> ReadStatements() {
         return Error(Code::kNotFound, "pg_stat_statements is not installed");
     }
     const std::string sql =
-        "SELECT query, sum(total_exec_time), userid, queryid, sum(calls)::float8 FROM " + schema.value().Text(0, 0) +
+        "SELECT query, sum(total_exec_time), userid, queryid, sum(calls)::float8 FROM " +
+        schema.value().Text(0, 0) +
         ".pg_stat_statements"
         " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
         " AND query ~* '^\\s*(select|insert|update|delete|with|merge)\\M'"

@@ -37,9 +37,10 @@ const char* LookUp(Oid constraint, Bitmapset** key) {
     }
     StringInfoData sql;
     initStringInfo(&sql);
-    appendStringInfo(&sql, "SELECT 1 FROM %s%s WHERE ",
-                     get_rel_relkind(child) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
-                     quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)), name));
+    appendStringInfo(
+        &sql, "SELECT 1 FROM %s%s WHERE ",
+        get_rel_relkind(child) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+        quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)), name));
     for (int i = 0; i < count; ++i) {
         appendStringInfo(&sql, "%s%s = $%d", i > 0 ? " AND " : "",
                          quote_identifier(get_attname(child, referencing[i], false)), i + 1);
@@ -65,8 +66,8 @@ int PlaceOf(const PlainArray<Found>& found, Oid constraint) {
 }  // namespace
 
 PlainArray<PlainForeignCheck>* ForeignChecksOf(Oid relid) {
-    auto* checks = static_cast<PlainArray<PlainForeignCheck>*>(
-        palloc0(sizeof(PlainArray<PlainForeignCheck>)));
+    auto* checks =
+        static_cast<PlainArray<PlainForeignCheck>*>(palloc0(sizeof(PlainArray<PlainForeignCheck>)));
     PlainArray<Found> found = {};
     Relation relation = try_relation_open(relid, AccessShareLock);
     if (relation == nullptr) {

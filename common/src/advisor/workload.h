@@ -16,10 +16,10 @@
 
 namespace upkeep::advisor {
 
-/// A statement whose time was measured weighs so that its part of the workload's cost is its part of
-/// the time: what the planner over- or underestimates as a whole is set right by that, and a saving
-/// in cost is one in time. Writes that an index adds are counted by executions, as the planner
-/// prices nothing of a write itself that this could be measured by.
+/// A statement whose time was measured weighs so that its part of the workload's cost is its part
+/// of the time: what the planner over- or underestimates as a whole is set right by that, and a
+/// saving in cost is one in time. Writes that an index adds are counted by executions, as the
+/// planner prices nothing of a write itself that this could be measured by.
 struct WorkloadItem {
     Statement statement;
     double weight = 1;

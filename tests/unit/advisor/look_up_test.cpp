@@ -1,5 +1,5 @@
-// What a host looks up by itself (WhatIf::ChecksOf): counted in what is chosen, never in a cost shown.
-// SPDX-License-Identifier: PostgreSQL
+// What a host looks up by itself (WhatIf::ChecksOf): counted in what is chosen, never in a cost
+// shown. SPDX-License-Identifier: PostgreSQL
 #include <gtest/gtest.h>
 
 #include <algorithm>
