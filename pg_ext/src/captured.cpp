@@ -40,7 +40,8 @@ Result<HostRows> ReadStatements() {
         return Error(Code::kNotFound, "pg_stat_statements is not installed");
     }
     const std::string sql =
-        "SELECT query, sum(total_exec_time), userid, queryid FROM " + schema.value().Text(0, 0) +
+        "SELECT query, sum(total_exec_time), userid, queryid, sum(calls)::float8 FROM " +
+        schema.value().Text(0, 0) +
         ".pg_stat_statements"
         " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
         " AND query ~* '^\\s*(select|insert|update|delete|with|merge)\\M'"
@@ -54,7 +55,12 @@ Result<HostRows> ReadStatements() {
 /// Gathers statements by text; of what a role ran whose rights the caller lacks, fingerprints only.
 class Gatherer {
   public:
-    void Add(const std::string& text, Oid role, int64_t fingerprint, double weight) {
+    struct Counted {
+        double weight;  // total time
+        double calls;
+    };
+
+    void Add(const std::string& text, Oid role, int64_t fingerprint, const Counted& counted) {
         const auto [known, is_new] = may_act_as_.emplace(role, false);
         if (is_new) {
             known->second = CallHost([=] { return has_privs_of_role(GetUserId(), role); });
@@ -64,8 +70,9 @@ class Gatherer {
             return;
         }
         Gathered& gathered = by_text_[text];
-        gathered.weight += weight;
-        gathered.by_fingerprint[fingerprint] += weight;
+        gathered.weight += counted.weight;
+        gathered.calls += counted.calls;
+        gathered.by_fingerprint[fingerprint] += counted.weight;
         // Several roles ran it: planned as the one that can do least, with its own values.
         if (!OidIsValid(gathered.role) ||
             CallHost([=, other = gathered.role] { return superuser_arg(other); })) {
@@ -87,6 +94,7 @@ class Gatherer {
             advisor::WorkloadStatement& one = top.workload.emplace_back();
             one.text = text;
             one.weight = gathered.weight;
+            one.calls = gathered.calls;
             for (const auto& [fingerprint, weight] : gathered.by_fingerprint) {
                 one.fingerprints.push_back(fingerprint);
             }
@@ -113,6 +121,7 @@ class Gatherer {
   private:
     struct Gathered {
         double weight = 0;
+        double calls = 0;
         Oid role = InvalidOid;
         std::map<int64_t, double> by_fingerprint;  // weights: of several search paths
     };
@@ -147,7 +156,8 @@ CapturedStatements OwnWorkload() {
         if (view.is_visible && can_be_planned && view.counts.totals.total_ns > 0 &&
             view.query != capture::kNotKept && view.query.find("upkeep.") == std::string::npos) {
             gatherer.Add(view.query, view.counts.key.user, view.counts.key.fingerprint,
-                         static_cast<double>(view.counts.totals.total_ns) / 1e6);
+                         {static_cast<double>(view.counts.totals.total_ns) / 1e6,
+                          static_cast<double>(view.counts.totals.calls)});
         }
     }
     return gatherer.Top(kMostStatements);
@@ -189,7 +199,7 @@ Result<CapturedStatements> CapturedWorkload() {
     const HostRows& rows = read.value();
     for (int i = 0; i < rows.rows; ++i) {
         gatherer.Add(rows.Text(i, 0), static_cast<Oid>(*rows.Integer(i, 2)),
-                     rows.Integer(i, 3).value_or(0), *rows.Number(i, 1));
+                     rows.Integer(i, 3).value_or(0), {*rows.Number(i, 1), *rows.Number(i, 4)});
     }
     CapturedStatements gathered = gatherer.Top(kMostStatements);
     if (gathered.workload.empty()) {

@@ -58,9 +58,12 @@ char* HostText(std::string_view text) {
 }
 
 Result<Statement> PgWhatIf::Analyse(std::string_view text) {
-    const char* host_text = HostText(text);
     const auto role = roles_.find(std::string(text));
-    const Oid run_as = role == roles_.end() ? InvalidOid : role->second;
+    return AnalyseAs(text, role == roles_.end() ? InvalidOid : role->second);
+}
+
+Result<Statement> PgWhatIf::AnalyseAs(std::string_view text, Oid run_as) {
+    const char* host_text = HostText(text);
     const Result<PlainStatement*> analysed = [&] {
         const ActAs acting(run_as);
         return InSubtransaction([=] { return AnalyseStatement(host_text); }, Keep::kNothing);
@@ -219,6 +222,12 @@ Result<PlannedStmt*> PgWhatIf::Plan(const PlainStatement* statement, int query,
 }
 
 Result<Price> PgWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
+    const auto check = checks_.find(statement);
+    return check == checks_.end() ? PricePlanned(statement, indexes)
+                                  : PriceCheck(check->second, statement, indexes);
+}
+
+Result<Price> PgWhatIf::PricePlanned(StatementId statement, std::span<const IndexId> indexes) {
     const std::vector<HypotheticalIndex*> chosen = Chosen(indexes);
     const PlainStatement* plain = statements_[Index(statement)];
     Price price;

@@ -7,12 +7,14 @@
 #include <exception>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "analyse.h"
 #include "described_index.h"
+#include "foreign_checks.h"
 #include "guard.h"
 #include "hypothetical.h"
 #include "index_inventory.h"
@@ -62,6 +64,7 @@ class PgWhatIf : public advisor::WhatIf {
     const advisor::Relation& relation(advisor::RelationId id) const override {
         return relations_[Index(id)];
     }
+    std::vector<advisor::Statement> ChecksOf(advisor::StatementId statement) override;
     Result<advisor::IndexId> Declare(const advisor::IndexSpec& spec) override;
     Result<advisor::IndexId> DeclareSql(std::string_view create_index) override;
     Result<advisor::Price> PriceWith(advisor::StatementId statement,
@@ -95,6 +98,21 @@ class PgWhatIf : public advisor::WhatIf {
     void Report(const advisor::Progress& progress) override;
 
   private:
+    /// What a foreign key looks up for each row that a statement takes away.
+    struct Check {
+        advisor::StatementId set_off_by = -1;
+        Oid relid = InvalidOid;  // the referenced table
+        bool on_delete = false;
+        bool on_update = false;
+        std::set<int> key;  // its attributes
+    };
+
+    Result<advisor::Statement> AnalyseAs(std::string_view text, Oid run_as);
+    Result<advisor::Statement> AnalyseCheck(const char* sql, Oid run_as);
+    Result<advisor::Price> PricePlanned(advisor::StatementId statement,
+                                        std::span<const advisor::IndexId> indexes);
+    Result<advisor::Price> PriceCheck(const Check& check, advisor::StatementId statement,
+                                      std::span<const advisor::IndexId> indexes);
     static size_t Index(int32_t id) { return static_cast<size_t>(id); }
     advisor::RelationId RelationOf(Oid relid);
     advisor::RelationUse ToUse(const PlainUse& plain);
@@ -120,6 +138,11 @@ class PgWhatIf : public advisor::WhatIf {
     std::vector<int64_t> forbidden_;
     WritePricer writes_;
     PlanRisk risk_;
+    std::map<Oid, const PlainArray<PlainForeignCheck>*> known_checks_;  // by referenced table
+    std::map<std::pair<std::string, Oid>, Result<advisor::Statement>> analysed_checks_;
+    std::map<advisor::StatementId, Check> checks_;
+    std::map<std::pair<const PlainStatement*, std::vector<advisor::IndexId>>, advisor::Price>
+        check_prices_;
     ProgressRow progress_;
     std::optional<advisor::Phase> phase_;  // told last
 };

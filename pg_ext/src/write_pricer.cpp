@@ -48,6 +48,18 @@ std::optional<double> WritePricer::KnownCost(advisor::IndexId id,
     return known == costs_.end() ? std::nullopt : std::optional<double>(known->second);
 }
 
+double WritePricer::KeysGone(advisor::StatementId statement, Oid relid, bool deletes,
+                             const std::set<int>* key) const {
+    double rows = 0;
+    for (const Write& write : by_number_[static_cast<size_t>(shapes_.at(statement))]) {
+        if (write.relid == relid) {
+            rows += deletes ? write.deleted : 0;
+            rows += key != nullptr && Meet(write.changed, *key) ? write.updated : 0;
+        }
+    }
+    return rows;
+}
+
 const WritePricer::Index& WritePricer::IndexOf(advisor::IndexId id, const HypotheticalIndex* index,
                                                double rows) {
     const auto [place, is_new] = indexes_.try_emplace(id);

@@ -24,6 +24,11 @@ class WritePricer {
     /// From the plans of a statement, one a query; to be called before Cost. Throws HostError.
     void Note(advisor::StatementId statement, const std::vector<PlannedStmt*>& plans);
 
+    /// Rows of a table that one execution deletes (`deletes`), and those in which it changes one of
+    /// `key`'s attributes.
+    double KeysGone(advisor::StatementId statement, Oid relid, bool deletes,
+                    const std::set<int>* key) const;
+
     /// What one execution of the statement costs the index, in planner units. `rows`: of its table.
     ///   INSERT  an entry a row
     ///   UPDATE  entries where the index reads a changed column, or where another index does (then

@@ -22,7 +22,8 @@ Result<std::vector<advisor::WorkloadStatement>> CapturedWorkload(sqlite3* db) {
             workload.push_back({.text = view.query,
                                 .weight = static_cast<double>(view.counts.totals.total_ns) / 1e6,
                                 .fingerprints = {fingerprint},
-                                .sample = SampleOf(db, fingerprint)});
+                                .sample = SampleOf(db, fingerprint),
+                                .calls = static_cast<double>(view.counts.totals.calls)});
         }
     }
     if (workload.empty()) {

@@ -31,9 +31,9 @@ class Sampled(Asks):
     def baseline(self):
         """Price of one execution of the only captured query, by the first row of its advice."""
         rows = self.advice()
-        total = self.value("SELECT sum(total_ms) FROM upkeep.statements WHERE operation = 'SELECT'")
+        calls = self.value("SELECT sum(calls) FROM upkeep.statements WHERE operation = 'SELECT'")
         self.assertEqual(len({row["rank"] for row in rows}), len(rows))
-        return rows[0]["cost_before"] / total if rows else None
+        return rows[0]["cost_before"] / float(calls) if rows else None
 
     def cost(self, sql):
         return self.value("EXPLAIN (FORMAT JSON) " + sql)[0]["Plan"]["Total Cost"]
@@ -145,16 +145,20 @@ class Sampled(Asks):
         self.assertGreater(joined[0][0], 0)
         self.assertEqual(joined[0][0], joined[0][1])
 
-    def test_weights_are_measured_times(self):
-        one = "SELECT id FROM jobs WHERE priority = {} AND note = 'a'"
-        self.rows(one.format(1))
-        once = self.advice()[0]["cost_before"]
+    def test_a_part_of_the_time_is_that_part_of_the_cost(self):
+        one = "SELECT id FROM jobs WHERE priority = 1 AND note = 'a'"
         for _ in range(20):
-            self.rows(one.format(1))
-        total = self.value("SELECT total_ms FROM upkeep.statements WHERE query LIKE '%%priority = %%'")
-        self.assertAlmostEqual(self.advice()[0]["cost_before"], total * self.cost(one.format(1)),
-                               delta=total * self.cost(one.format(1)) * 1e-6)
-        self.assertGreater(self.advice()[0]["cost_before"], once)
+            self.rows(one)
+        self.rows("SELECT pg_sleep(0.2)")  # costs the planner nothing
+        times = dict(self.rows("SELECT query LIKE '%%priority = %%', sum(total_ms) FROM upkeep.statements"
+                               " WHERE operation = 'SELECT' GROUP BY 1"))
+        rows = self.dicts("SELECT * FROM upkeep.advise_indexes(NULL, min_saving_ratio => 0, kinds => '{btree}')")
+        self.assertAlmostEqual(rows[0]["cost_before"], 20 * self.cost(one) + self.cost("SELECT pg_sleep(0.2)"), delta=0.5)
+        share = times[True] / (times[True] + times[False])
+        left = self.value("SELECT cost_after / cost_before FROM upkeep.what_if(%s, %s)",
+                          one, [row["create_sql"] for row in rows])
+        self.assertAlmostEqual(rows[-1]["saving_ratio"], share * (1 - left), delta=0.001)
+        self.assertLess(share, 0.9)
 
 
 def pg_query(connection, sql, values):

@@ -53,7 +53,7 @@ std::vector<UseShape> ShapesOf(RelationId id, const Workload& workload) {
             if (is_new) {
                 shapes.push_back({&use, 0, 0});
             }
-            shapes[place->second].importance += item.weight * item.baseline_cost;
+            shapes[place->second].importance += item.weight * item.FearedBaseline();
             ++shapes[place->second].statements;
         }
     }
@@ -93,7 +93,7 @@ std::vector<const RelationUse*> UsesOf(RelationId id, const Workload& workload) 
     for (const WorkloadItem& item : workload.items) {
         for (const RelationUse& use : item.statement.uses) {
             if (use.relation == id) {
-                uses.emplace_back(item.weight * item.baseline_cost, &use);
+                uses.emplace_back(item.weight * item.FearedBaseline(), &use);
             }
         }
     }

@@ -66,8 +66,8 @@ void Collection::AddWriteCosts() {
                 break;
             }
             if (*cost != 0) {
-                by_item.emplace_back(item, write.weight * *cost);
-                sum += write.weight * *cost;
+                by_item.emplace_back(item, write.executions * *cost);
+                sum += write.executions * *cost;
             }
         }
         facts_.write_costs.push_back(is_priced ? sum : 0);
@@ -78,7 +78,7 @@ void Collection::AddWriteCosts() {
 }
 
 Collection::Collection(WhatIf& port, const AdviseOptions& options)
-    : port_(port), planner_(port), workload_(AnalyseWorkload(port, options)) {
+    : port_(port), planner_(port), workload_(WithChecks(port, AnalyseWorkload(port, options))) {
     CheckSomethingCanBeIndexed(port, workload_);
     baseline_cost_ = PriceBaseline(port, planner_, workload_, options);
     if (baseline_cost_ <= 0) {

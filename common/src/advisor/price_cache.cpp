@@ -77,6 +77,7 @@ const CachedPrice& PriceCache::Learn(Tree& tree, const IndexSet& key, CachedPric
     }
     const auto before = [](const Atom& a, const Atom& b) {
         return a.price->planned != b.price->planned ? a.price->planned < b.price->planned
+               : a.price->cost != b.price->cost     ? a.price->cost < b.price->cost
                                                     : a.price->used < b.price->used;
     };
     Atom atom{std::move(used), &kept};

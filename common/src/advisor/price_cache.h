@@ -64,7 +64,8 @@ class PriceCache {
     void LearnFrom(const PriceCache& part, const std::vector<size_t>& numbers);
 
     /// What the plans of the item so far were made of, each set once, in the order in which the
-    /// planner prefers them: by its own price, whatever the risk.
+    /// planner prefers them: by its own price, whatever the risk. Among equal prices the lesser
+    /// risk stands first: a host's own look-ups (WorkloadItem::is_check) have nothing else.
     const std::vector<Atom>& atoms(size_t item) const { return trees_[item].atoms; }
     const IndexSet& concerned(size_t item) const { return trees_[item].concerned; }
     size_t candidate_count() const { return ids_.size(); }

@@ -233,9 +233,10 @@ class Pricer {
             TotalLoss(row->candidate) - facts_.write_costs[row->candidate] >= limits_.min_saving;
         for (const size_t item : facts_.items[row->candidate]) {
             const CachedPrice& price = *final_.at(item);
-            if (price.Uses(row->candidate) && price.cost > price.planned) {
-                row->risky.push_back(item);
+            if (!price.Uses(row->candidate) || price.cost <= price.planned) {
+                continue;
             }
+            (workload_.items[item].is_check ? row->checks : row->risky).push_back(item);
         }
     }
 

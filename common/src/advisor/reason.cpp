@@ -109,21 +109,28 @@ std::string UnknownColumns(const WhatIf& port, const IndexSpec& spec) {
     return names;
 }
 
+std::string StatementNames(const Workload& workload, const std::vector<size_t>& items) {
+    std::string names;
+    for (size_t i = 0; i < std::min(items.size(), kMaxClauses); ++i) {
+        names += (names.empty() ? "" : ", ") + StatementName(workload, workload.items[items[i]]);
+    }
+    return names + (items.size() > kMaxClauses ? " and others" : "");
+}
+
 std::vector<std::string> RiskWarnings(const Workload& workload, const PricedIndex& row) {
     std::vector<std::string> warnings;
-    if (row.is_for_risk) {
+    if (!row.checks.empty()) {
+        warnings.push_back("foreign keys look up by it what rows taken away by " +
+                           StatementNames(workload, row.checks) +
+                           " leave behind: counted in the choice, not in any cost shown, as "
+                           "EXPLAIN leaves it out");
+    } else if (row.is_for_risk) {
         warnings.emplace_back(
             "by the planner's prices alone it saves too little: without it a walk along another "
             "index is hoped to meet its LIMIT early, and may not");
     }
     if (!row.risky.empty()) {
-        std::string names;
-        for (size_t i = 0; i < std::min(row.risky.size(), kMaxClauses); ++i) {
-            names +=
-                (names.empty() ? "" : ", ") + StatementName(workload, workload.items[row.risky[i]]);
-        }
-        warnings.push_back("the price of " + names +
-                           (row.risky.size() > kMaxClauses ? " and others" : "") +
+        warnings.push_back("the price of " + StatementNames(workload, row.risky) +
                            " hopes to meet a LIMIT early in a walk along it: slower where the "
                            "matching rows are at its end");
     }
@@ -156,7 +163,11 @@ std::string ReasonText(const WhatIf& port, const Workload& workload, const Index
     if (clauses.size() > kMaxClauses) {
         reason += Plural(clauses.size() - kMaxClauses, "more use") + "; ";
     }
-    return reason + "used by " + Plural(served.size(), "statement");
+    std::set<size_t> statements;  // and their checks are no others
+    for (const size_t item : served) {
+        statements.insert(workload.items[item].number);
+    }
+    return reason + "used by " + Plural(statements.size(), "statement");
 }
 
 std::vector<int64_t> ServedFingerprints(const Workload& workload,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -93,6 +94,35 @@ Result<Statement> AnalyseGiven(WhatIf& port, const WorkloadStatement& given, boo
     return port.Analyse(given.text);
 }
 
+void AddExecutions(const WorkloadStatement& given, WorkloadItem* item) {
+    const double executions = given.calls > 0 ? given.calls : given.weight;
+    item->weight += executions;
+    item->executions += executions;
+    item->measured_time += given.calls > 0 ? given.weight : 0;
+}
+
+/// Weighs what was measured by its time, risks and checks included, as the time included them; the
+/// cost of all of it together stays what it is.
+void WeighByTime(Workload* workload) {
+    std::map<size_t, double> costs;  // of one execution, by the statement's number
+    for (const WorkloadItem& item : workload->items) {
+        costs[item.number] += item.FearedBaseline();
+    }
+    double cost = 0;
+    double time = 0;
+    for (const WorkloadItem& item : workload->items) {
+        if (item.measured_time > 0 && costs[item.number] > 0) {
+            cost += item.is_check ? 0 : item.executions * costs[item.number];
+            time += item.is_check ? 0 : item.measured_time;
+        }
+    }
+    for (WorkloadItem& item : workload->items) {
+        if (item.measured_time > 0 && costs[item.number] > 0) {
+            item.weight = item.measured_time * (cost / time) / costs[item.number];
+        }
+    }
+}
+
 WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t number,
                     bool is_sampled) {
     WorkloadItem item;
@@ -101,7 +131,9 @@ WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t 
         item.fingerprints.push_back(statement.fingerprint);
     }
     item.statement = std::move(statement);
-    item.weight = given.weight;
+    item.weight = 0;
+    item.executions = 0;
+    AddExecutions(given, &item);
     item.number = number;
     item.is_sampled = is_sampled;
     return item;
@@ -215,7 +247,7 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
         const WorkloadStatement& given = options.workload[i];
         if (const auto known = seen.find(given.text); known != seen.end()) {
             WorkloadItem& item = workload.items[known->second];
-            item.weight += given.weight;
+            AddExecutions(given, &item);
             AddFingerprints(given.fingerprints, &item.fingerprints);
             continue;
         }
@@ -241,6 +273,23 @@ Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options) {
     return workload;
 }
 
+Workload WithChecks(WhatIf& port, Workload workload) {
+    std::vector<WorkloadItem> items;
+    for (WorkloadItem& item : workload.items) {
+        std::vector<Statement> checks = port.ChecksOf(item.statement.id);
+        items.push_back(std::move(item));
+        for (Statement& check : checks) {
+            WorkloadItem copy = items.back();
+            copy.statement = std::move(check);
+            copy.is_sampled = false;
+            copy.is_check = true;
+            items.push_back(std::move(copy));
+        }
+    }
+    workload.items = std::move(items);
+    return workload;
+}
+
 double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
                      const AdviseOptions& options) {
     double total = 0;
@@ -253,18 +302,21 @@ double PriceBaseline(WhatIf& port, Planner& planner, Workload& workload,
         try {
             PriceItem(port, planner, workload, options, &item);
         } catch (const Error& error) {
-            if (!options.skip_unusable || !IsSkippable(error)) {
+            if ((!options.skip_unusable && !item.is_check) || !IsSkippable(error)) {
                 throw;
             }
             first_error = first_error ? first_error : error;
             continue;
         }
-        total += item.weight * item.baseline_cost;
         usable.push_back(std::move(item));
     }
     workload.items = std::move(usable);
     if (workload.items.empty()) {
         ThrowNothingUsable(count, first_error);
+    }
+    WeighByTime(&workload);
+    for (const WorkloadItem& item : workload.items) {
+        total += item.weight * item.baseline_cost;
     }
     if (!std::isfinite(total)) {
         throw Error(Code::kInvalidArgument, "weights are too large to be added up",

@@ -16,6 +16,10 @@
 
 namespace upkeep::advisor {
 
+/// A statement whose time was measured weighs so that its part of the workload's cost is its part
+/// of the time: what the planner over- or underestimates as a whole is set right by that, and a
+/// saving in cost is one in time. Writes that an index adds are counted by executions, as the
+/// planner prices nothing of a write itself that this could be measured by.
 struct WorkloadItem {
     Statement statement;
     double weight = 1;
@@ -24,6 +28,9 @@ struct WorkloadItem {
     std::vector<int64_t> fingerprints = {};  // never empty; several: of equal texts
     bool is_sampled = false;                 // `statement` is that of the sample
     double baseline_risk = 0;                // Price::risk of that price
+    double executions = 1;                   // as often an index is written for it
+    double measured_time = 0;                // 0: not known; `weight` follows from it
+    bool is_check = false;                   // one of WhatIf::ChecksOf the statement `number`
 
     /// What choices compare with.
     double FearedBaseline() const { return baseline_cost + baseline_risk; }
@@ -76,6 +83,9 @@ Result<void> CheckText(std::string_view text, const std::string& what, const Dia
 
 /// Analyses all statements. With options.skip_unusable those that fail are left out. Throws Error.
 Workload AnalyseWorkload(WhatIf& port, const AdviseOptions& options);
+
+/// With what the host looks up by itself for each item, behind it.
+Workload WithChecks(WhatIf& port, Workload workload);
 
 /// Fills baseline_cost of every item (with skip_unusable: drops items that do not plan) and returns
 /// the weighted sum. A sample that does not plan gives way to its text. Throws Error.

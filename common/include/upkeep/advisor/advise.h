@@ -22,6 +22,8 @@ struct WorkloadStatement {
     // nowhere.
     std::vector<int64_t> fingerprints = {};
     std::string sample = {};
+    // > 0: `weight` is the total time of so many executions, see WorkloadItem.
+    double calls = 0;
 };
 
 struct AdviseOptions {

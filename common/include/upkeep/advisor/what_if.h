@@ -243,6 +243,14 @@ class WhatIf {
     ///         kNotFound (a relation or column does not exist), kPermissionDenied.
     virtual Result<Statement> Analyse(std::string_view text) = 0;
 
+    /// What the host looks up by itself for each execution of the statement, and its planner leaves
+    /// out of the price: foreign keys when rows go. Statements of their own, priced as risk alone:
+    /// their Price::cost is 0. Empty: none, or not known.
+    virtual std::vector<Statement> ChecksOf(StatementId statement) {
+        static_cast<void>(statement);
+        return {};
+    }
+
     /// Facts of a relation that an analysed statement or a declared index named.
     virtual const Relation& relation(RelationId id) const = 0;
 
