@@ -43,12 +43,24 @@ def total(scenario, measured, weighted=True):
                for s in scenario.statements)
 
 
-def side(path, scenario, create_sqls, base):
+def measure_all(path, scenario):
+    """As measuring's, with what was measured in other runs on the same file."""
+    file = path.with_suffix(".memo.json")
+    memo = json.loads(file.read_text()) if file.exists() else {}
+    known = len(memo)
+    try:
+        return measuring.measure_all(path, scenario.statements, memo)
+    finally:
+        if len(memo) > known:
+            file.write_text(json.dumps(memo))
+
+
+def side(path, scenario, create_sqls):
     """Builds the set, measures, analyses, measures, takes all away."""
     names, size = measuring.build(path, create_sqls)
-    plain = measuring.measure_all(path, scenario.statements)
+    plain = measure_all(path, scenario)
     measuring.analyse(path)
-    analysed = measuring.measure_all(path, scenario.statements)
+    analysed = measure_all(path, scenario)
     measuring.restore(path, names)
     return {"size": size, "count": len(names), "plain": plain, "analysed": analysed}
 
@@ -69,11 +81,10 @@ def run(scenario, scale, folder, is_once):
         scenario.create(path, scale).close()
     once = ", each once" if is_once else ""
     base = cached(folder / f"{scenario.name}-{scale}.base.json",
-                  lambda: side(path, scenario, [], None))
+                  lambda: side(path, scenario, []))
     base = {key: base[key] for key in ("plain", "analysed")}
-    expert_sql = measuring.expert_indexes(path, scenario.statements)
     expert = cached(folder / f"{scenario.name}-{scale}.expert.json",
-                    lambda: side(path, scenario, expert_sql, base))
+                    lambda: side(path, scenario, measuring.expert_indexes(path, scenario.statements)))
     for least in LEAST:
         advice, seconds = advise(path, scenario, least)
         report(scenario, scale, base, expert, advice, seconds, path, f"plain{once}, min_saving_ratio {least}")
@@ -86,7 +97,7 @@ def run(scenario, scale, folder, is_once):
 
 
 def report(scenario, scale, base, expert, advice, seconds, path, asked):
-    ours = side(path, scenario, [row[0] for row in advice], base)
+    ours = side(path, scenario, [row[0] for row in advice])
     print(f"{scenario.name} {scale:,}, asked {asked}: {seconds:.2f} s; {ours['count']} indexes"
           f" {ours['size'] / 1e6:.1f} MB (estimated {sum(row[3] for row in advice) / 1e6:.1f});"
           f" .expert {expert['count']}, {expert['size'] / 1e6:.1f} MB: size x {ours['size'] / expert['size']:.3f}")

@@ -15,7 +15,8 @@ constexpr Parameter kAdviseParameters[] = {
     {"max_columns", Type::kInt, "3", "key columns of an index at most, 1 to 8"},
     {"time_limit", Type::kInterval, "30 s", "the search ends here with the best found"},
     {"min_saving_ratio", Type::kFloat8, "0.01",
-     "a row that saves less than this share of the baseline is left out; 0 keeps all that save"},
+     "a row that saves less than this share of its cost_before, of what the rows before it leave, "
+     "is left out; 0 keeps all that save"},
     {"kinds", Type::kTextArray, "NULL",
      "btree, covering, partial, expression, gin, brin, trigram; NULL: all that are known"},
 };

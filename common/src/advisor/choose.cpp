@@ -12,9 +12,6 @@ namespace upkeep::advisor {
 
 namespace {
 
-// A saving below this share of the baseline is rounding, whatever min_saving_ratio says.
-constexpr double kLeastSavingRatio = 1e-9;
-
 double CostOf(const std::vector<PricedIndex>& rows, double baseline) {
     return rows.empty() ? baseline : rows.back().cost_after;
 }
@@ -41,15 +38,16 @@ bool IsSmall(const CandidateFacts& facts) {
 
 struct Budgets {
     const std::vector<std::optional<int64_t>>& bytes;  // ascending
+    double min_saving_ratio = 0;
     bool is_total_only = false;
 };
 
-Choice ChooseFrom(const Offer& offer, Collection& collection, double min_saving,
-                  const Budgets& budgets) {
+Choice ChooseFrom(const Offer& offer, Collection& collection, const Budgets& budgets) {
     Choice choice;
     const double baseline = collection.baseline_cost();
-    SearchLimits limits{
-        .budget_bytes = {}, .min_saving = min_saving, .deadline_ms = offer.search_until_ms};
+    SearchLimits limits{.budget_bytes = {},
+                        .min_saving_ratio = budgets.min_saving_ratio,
+                        .deadline_ms = offer.search_until_ms};
     // What plans are made of adds up only where the planner minimises the very price. Without a
     // budget a small workload is searched move by move: AutoPR at 50,000 executions then ends at a
     // cost of 1.561e6 instead of 1.725e6 (make bench-advice-effect).
@@ -78,8 +76,7 @@ Choice ChooseFrom(const Offer& offer, Collection& collection, double min_saving,
             starts.push_back(search.Run(given));
             choice.is_complete = choice.is_complete && search.is_complete();
         }
-        sets.push_back(is_minimal ? improver.Choose(limits.budget_bytes, min_saving, starts)
-                                  : starts.back());
+        sets.push_back(is_minimal ? improver.Choose(limits, starts) : starts.back());
         if (!limits.budget_bytes && collection.port().IsPriceMinimal()) {
             sets.back() = Narrow(collection.port(), collection.workload(), offer.cache, offer.facts,
                                  limits, sets.back());
@@ -129,8 +126,8 @@ CandidateFacts FactsOf(const CandidateFacts& all, const std::vector<size_t>& num
 }
 
 /// What ChooseFrom answers if the plain candidates are all there are, in the collection's numbers.
-Choice ChoosePlain(Collection& collection, const std::vector<size_t>& plain, double min_saving,
-                   const Budgets& budgets, int64_t until_ms) {
+Choice ChoosePlain(Collection& collection, const std::vector<size_t>& plain, const Budgets& budgets,
+                   int64_t until_ms) {
     const CandidateFacts facts = FactsOf(collection.facts(), plain);
     std::vector<IndexId> ids;
     ids.reserve(plain.size());
@@ -139,8 +136,7 @@ Choice ChoosePlain(Collection& collection, const std::vector<size_t>& plain, dou
     }
     PriceCache cache(collection.planner(), collection.workload(), std::move(ids),
                      ConcernedByItem(collection.workload(), facts));
-    Choice choice =
-        ChooseFrom({facts, cache, until_ms, until_ms, {}}, collection, min_saving, budgets);
+    Choice choice = ChooseFrom({facts, cache, until_ms, until_ms, {}}, collection, budgets);
     for (std::vector<PricedIndex>& rows : choice.rows) {
         for (PricedIndex& row : rows) {
             row.candidate = plain[row.candidate];
@@ -180,9 +176,7 @@ bool IsBetter(const std::vector<PricedIndex>& second, const std::vector<PricedIn
 Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
                         const std::vector<std::optional<int64_t>>& budget_bytes,
                         bool is_total_only) {
-    const Budgets budgets{budget_bytes, is_total_only};
-    const double min_saving =
-        std::max(options.min_saving_ratio, kLeastSavingRatio) * collection.baseline_cost();
+    const Budgets budgets{budget_bytes, options.min_saving_ratio, is_total_only};
     // A fifth of the time is kept for planning the final sets again.
     const int64_t until_ms = options.time_limit_ms - options.time_limit_ms / 5;
     const std::vector<size_t> plain = PlainOnes(collection.facts());
@@ -191,15 +185,15 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
     std::optional<Choice> first;
     if (!plain.empty() && plain.size() < count) {
         const int64_t now = collection.port().ElapsedMs();
-        first = ChoosePlain(collection, plain, min_saving, budgets,
-                            now + std::max<int64_t>(until_ms - now, 0) / 2);
+        first =
+            ChoosePlain(collection, plain, budgets, now + std::max<int64_t>(until_ms - now, 0) / 2);
         for (const std::vector<PricedIndex>& rows : first->rows) {
             starts.push_back(SetOf(rows, count));
         }
     }
     Choice choice = ChooseFrom(
         {collection.facts(), collection.cache(), until_ms, options.time_limit_ms, starts},
-        collection, min_saving, budgets);
+        collection, budgets);
     for (size_t b = 0; first && b < choice.rows.size(); ++b) {
         if (!IsBetter(choice.rows[b], first->rows[b], collection)) {
             choice.rows[b] = std::move(first->rows[b]);

@@ -192,7 +192,7 @@ bool Improver::Grow(State* state) {
             IndexSet with = state->set;
             with |= missing;
             const double gain = state->cost - CostWith(*state, with, missing);
-            if (gain > std::max(min_saving_, kNoGain * state->cost) && gain / bytes > best_rate) {
+            if (gain > limits_.LeastOf(state->cost) && gain / bytes > best_rate) {
                 best = std::move(with);
                 best_rate = gain / bytes;
             }
@@ -233,8 +233,11 @@ void Improver::Prune(State* state) {
             std::min_element(losses.begin(), losses.end(), [&](const auto& a, const auto& b) {
                 return a.first * facts_.sizes[a.second] < b.first * facts_.sizes[b.second];
             });
-        if (least == losses.end() || least->first * facts_.sizes[least->second] >=
-                                         std::max(min_saving_, kNoGain * state->cost)) {
+        if (least == losses.end()) {
+            return;
+        }
+        const double loss = least->first * facts_.sizes[least->second];
+        if (loss >= limits_.LeastOf(state->cost + loss)) {
             return;
         }
         IndexSet without = state->set;
@@ -359,11 +362,10 @@ void Improver::Check(const IndexSet& set) {
     }
 }
 
-IndexSet Improver::Choose(std::optional<int64_t> budget_bytes, double min_saving,
-                          const std::vector<IndexSet>& starts) {
-    budget_ =
-        budget_bytes ? static_cast<double>(*budget_bytes) : std::numeric_limits<double>::infinity();
-    min_saving_ = min_saving;
+IndexSet Improver::Choose(const SearchLimits& limits, const std::vector<IndexSet>& starts) {
+    limits_ = limits;
+    budget_ = limits.budget_bytes ? static_cast<double>(*limits.budget_bytes)
+                                  : std::numeric_limits<double>::infinity();
     std::optional<State> best;
     auto consider = [&](State state) {
         if (state.bytes <= budget_ && (!best || state.cost < best->cost * (1 - kNoGain))) {

@@ -28,8 +28,7 @@ class Improver {
 
     /// The best set found for the budget, beginning at each of `starts` and at nothing. Its members
     /// are planned together. Throws Error.
-    IndexSet Choose(std::optional<int64_t> budget_bytes, double min_saving,
-                    const std::vector<IndexSet>& starts);
+    IndexSet Choose(const SearchLimits& limits, const std::vector<IndexSet>& starts);
 
     bool is_complete() const { return is_complete_; }
 
@@ -63,7 +62,7 @@ class Improver {
     const CandidateFacts& facts_;
     int64_t deadline_ms_;
     double budget_ = 0;
-    double min_saving_ = 0;
+    SearchLimits limits_;
     std::vector<IndexSet> moves_;  // what to add together
     bool is_complete_ = true;
 };

@@ -26,11 +26,13 @@ class Narrower {
 
     /// The smallest that may stand for `wide`; nullopt: none, or no time left.
     std::optional<size_t> InPlaceOf(size_t wide, const IndexSet& chosen) {
+        const double cost = CostOf(chosen);
         for (const size_t narrow : PartsOf(wide, chosen)) {
             if (port_.ElapsedMs() >= limits_.deadline_ms) {
                 return std::nullopt;
             }
-            if (Loss(wide, narrow, chosen) < limits_.min_saving) {
+            const double loss = Loss(wide, narrow, chosen);
+            if (loss < limits_.LeastOf(cost + loss)) {
                 return narrow;
             }
         }
@@ -49,6 +51,17 @@ class Narrower {
         std::stable_sort(parts.begin(), parts.end(),
                          [&](size_t a, size_t b) { return facts_.sizes[a] < facts_.sizes[b]; });
         return parts;
+    }
+
+    double CostOf(const IndexSet& chosen) {
+        double cost = 0;
+        for (const size_t c : chosen.Members()) {
+            cost += facts_.write_costs[c];
+        }
+        for (size_t item = 0; item < workload_.items.size(); ++item) {
+            cost += workload_.items[item].weight * cache_.Price(item, chosen).cost;
+        }
+        return cost;
     }
 
     double Loss(size_t wide, size_t narrow, const IndexSet& chosen) {

@@ -9,8 +9,8 @@
 namespace upkeep::advisor {
 
 /// Puts in the place of each index of `chosen` the smallest candidate that has its keys and none
-/// but its columns, if without the rest less than limits.min_saving is lost. Not for budgets: there
-/// the search itself weighs bytes. Throws Error.
+/// but its columns, if without the rest less is lost than limits ask of an index. Not for budgets:
+/// there the search itself weighs bytes. Throws Error.
 IndexSet Narrow(WhatIf& port, const Workload& workload, PriceCache& cache,
                 const CandidateFacts& facts, const SearchLimits& limits, IndexSet chosen);
 

@@ -49,14 +49,31 @@ class Pricer {
                     worst_loss = loss;
                 }
             }
-            if (!worst || worst_loss >= limits_.min_saving) {
+            if (!worst || worst_loss >= limits_.LeastOf(FinalCost(*chosen).feared + worst_loss)) {
                 return;
             }
-            chosen->Remove(*worst);
-            for (const size_t item : facts_.items[*worst]) {
-                Replan(item, *chosen);
+            Drop(*worst, chosen);
+        }
+    }
+
+    /// Drops the row that saves least of what those before it leave, if that is too little; false
+    /// if all rows earn their place. A row that needs later ones is judged by what they all lose
+    /// without it.
+    bool DropWeakRow(const std::vector<PricedIndex>& rows, IndexSet* chosen) {
+        const PricedIndex* worst = nullptr;
+        double worst_ratio = std::numeric_limits<double>::infinity();
+        for (const PricedIndex& row : rows) {
+            const double cost = row.cost_before;
+            const double saved = std::max(cost - row.cost_after, Missed(row));
+            if (saved < limits_.LeastOf(cost) && saved / cost < worst_ratio) {
+                worst = &row;
+                worst_ratio = saved / cost;
             }
         }
+        if (worst != nullptr) {
+            Drop(worst->candidate, chosen);
+        }
+        return worst != nullptr;
     }
 
     /// Weighted cost of the workload without any.
@@ -71,15 +88,7 @@ class Pricer {
 
     /// Is the workload with the set that was planned last no cheaper, by either price?
     bool DoesHarm(const IndexSet& chosen) const {
-        Cost cost;
-        for (const auto& [item, price] : final_) {
-            cost.planned += workload_.items[item].weight * price->planned;
-            cost.feared += workload_.items[item].weight * price->cost;
-        }
-        for (const size_t c : chosen.Members()) {
-            cost.planned += facts_.write_costs[c];
-            cost.feared += facts_.write_costs[c];
-        }
+        const Cost cost = FinalCost(chosen);
         const Cost baseline = BaselineCost();
         return cost.planned >= baseline.planned || cost.feared >= baseline.feared;
     }
@@ -113,18 +122,18 @@ class Pricer {
         for (const WorkloadItem& item : workload_.items) {
             costs.push_back({item.baseline_cost, item.FearedBaseline()});
         }
-        double total = BaselineCost().planned;
+        Cost total = BaselineCost();
         for (size_t k = 0; k < order.size(); ++k) {
             prefix.Add(order[k]);
             const bool is_last = k + 1 == order.size();
-            PricedIndex row{order[k], total, total, {}, {}};
+            PricedIndex row{order[k], total.planned, total.planned, {}, {}};
             const double feared_saving = AddChanges(prefix, is_last, &costs, &row);
             for (const ItemChange& change : row.changes) {
                 row.cost_after += change.after - change.before;
             }
-            total = row.cost_after;
             AddServed(&row);
-            row.needs_others = feared_saving < limits_.min_saving;
+            row.needs_others = feared_saving < limits_.LeastOf(total.feared);
+            total = {row.cost_after, total.feared - feared_saving};
             AddRisk(&row);
             rows.push_back(std::move(row));
         }
@@ -133,6 +142,34 @@ class Pricer {
 
   private:
     bool IsLate() { return port_.ElapsedMs() >= limits_.deadline_ms; }
+
+    void Drop(size_t candidate, IndexSet* chosen) {
+        chosen->Remove(candidate);
+        for (const size_t item : facts_.items[candidate]) {
+            Replan(item, *chosen);
+        }
+    }
+
+    /// Weighted cost of the workload with the set that was planned last.
+    Cost FinalCost(const IndexSet& chosen) const {
+        Cost cost;
+        for (const auto& [item, price] : final_) {
+            cost.planned += workload_.items[item].weight * price->planned;
+            cost.feared += workload_.items[item].weight * price->cost;
+        }
+        for (const size_t c : chosen.Members()) {
+            cost.planned += facts_.write_costs[c];
+            cost.feared += facts_.write_costs[c];
+        }
+        return cost;
+    }
+
+    /// What the whole set would lose without the row, by the price by which it would lose more.
+    double Missed(const PricedIndex& row) const {
+        const auto planned = planned_losses_.find(row.candidate);
+        return std::max(TotalLoss(row.candidate) - facts_.write_costs[row.candidate],
+                        planned == planned_losses_.end() ? 0 : planned->second);
+    }
 
     void Replan(size_t item, const IndexSet& chosen) {
         if ((chosen & cache_.concerned(item)).IsEmpty()) {
@@ -228,9 +265,9 @@ class Pricer {
 
     void AddRisk(PricedIndex* row) const {
         const auto planned = planned_losses_.find(row->candidate);
-        row->is_for_risk =
-            planned != planned_losses_.end() && planned->second < limits_.min_saving &&
-            TotalLoss(row->candidate) - facts_.write_costs[row->candidate] >= limits_.min_saving;
+        const double least = limits_.LeastOf(row->cost_before);
+        row->is_for_risk = planned != planned_losses_.end() && planned->second < least &&
+                           TotalLoss(row->candidate) - facts_.write_costs[row->candidate] >= least;
         for (const size_t item : facts_.items[row->candidate]) {
             const CachedPrice& price = *final_.at(item);
             if (!price.Uses(row->candidate) || price.cost <= price.planned) {
@@ -288,10 +325,17 @@ std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, Price
     Pricer pricer(port, workload, cache, facts, limits);
     pricer.ReplanAll(chosen);
     pricer.DropWeak(&chosen);
-    if (pricer.DoesHarm(chosen)) {
-        return {};  // a host whose plans get worse with more indexes; first of all, do no harm
+    for (;;) {
+        if (chosen.IsEmpty() || pricer.DoesHarm(chosen)) {
+            return {};  // a host whose plans get worse with more indexes; first of all, do no harm
+        }
+        std::vector<PricedIndex> rows = pricer.Rows(pricer.Order(chosen));
+        if (limits.is_total_only || port.ElapsedMs() >= limits.deadline_ms ||
+            !pricer.DropWeakRow(rows, &chosen)) {
+            return rows;
+        }
+        pricer.DropWeak(&chosen);  // what they lost without each other may be another now
     }
-    return pricer.Rows(pricer.Order(chosen));
 }
 
 }  // namespace upkeep::advisor

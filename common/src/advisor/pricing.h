@@ -31,9 +31,10 @@ struct PricedIndex {
 };
 
 /// Prices `chosen` by plans made with exactly the sets in question (after the deadline: the final
-/// set only, the steps to it by the price-reuse rule). Rows whose loss would be less than
-/// limits.min_saving are dropped and the rest priced again. Choices count Price::risk in, rows show
-/// the planner's own prices; a set must be no worse than nothing by either. Throws Error.
+/// set only, the steps to it by the price-reuse rule). Rows that save too
+/// little by limits, of what those before it leave, are dropped and the rest priced again. Choices
+/// count Price::risk in, rows show the planner's own prices; a set must be no worse than nothing by
+/// either. Throws Error.
 std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, PriceCache& cache,
                                    const CandidateFacts& facts, const SearchLimits& limits,
                                    IndexSet chosen);

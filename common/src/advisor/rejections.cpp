@@ -117,15 +117,21 @@ class Rejections {
 
     bool IsLate() { return port_.ElapsedMs() >= options_.time_limit_ms; }
     double baseline() const { return collection_.baseline_cost(); }
-    double MinSaving() const { return std::max(options_.min_saving_ratio, kSameCost) * baseline(); }
+    /// What an index must save of this cost.
+    double LeastOf(double cost) const {
+        return std::max(options_.min_saving_ratio, kSameCost) * cost;
+    }
+    double MinSaving() const { return LeastOf(baseline()); }
 
     void Choose() {
         const Choice choice = ChooseForBudgets(collection_, options_, {options_.budget_bytes});
         is_complete_ = choice.is_complete;
+        chosen_cost_ = baseline();
         for (const PricedIndex& row : choice.rows.front()) {
             chosen_.Add(row.candidate);
             chosen_order_.push_back(row.candidate);
             chosen_bytes_ += collection_.facts().sizes[row.candidate];
+            chosen_cost_ = row.cost_after;
         }
         for (const AdvisedIndex& index :
              Describe(collection_, choice.rows.front(), choice.is_complete)) {
@@ -230,10 +236,12 @@ class Rejections {
         if (size > budget) {
             return "over budget: it needs " + Bytes(size) + ", budget_bytes is " + Bytes(budget);
         }
-        if (Beyond(candidate) < MinSaving()) {
+        if (Beyond(candidate) < LeastOf(chosen_cost_)) {
             const std::string name = ServedBy(candidate);
-            return name.empty() ? "beside the advised indexes it saves less than min_saving_ratio"
-                                : "advised index " + name + " serves the same";
+            return name.empty()
+                       ? "beside the advised indexes it saves less than min_saving_ratio of what "
+                         "they leave"
+                       : "advised index " + name + " serves the same";
         }
         if (chosen_bytes_ + size > budget) {
             return "over budget: the advised indexes take " + Bytes(chosen_bytes_) + " of " +
@@ -456,6 +464,7 @@ class Rejections {
     std::vector<size_t> chosen_order_;
     std::vector<std::string> names_;  // of the chosen, in that order
     double chosen_bytes_ = 0;
+    double chosen_cost_ = 0;  // of the workload with them
     bool is_complete_ = true;
     std::vector<Rejection> rows_;
 };

@@ -140,7 +140,7 @@ void Search::Grow(State* state, bool is_per_byte) {
                 state->is_stale[c] = false;
             }
             const double key = is_per_byte ? state->deltas[c] / facts_.sizes[c] : state->deltas[c];
-            if (state->deltas[c] >= limits_.min_saving && key > best_key) {
+            if (state->deltas[c] >= limits_.LeastOf(state->cost) && key > best_key) {
                 best = c;
                 best_key = key;
             }
@@ -170,7 +170,8 @@ void Search::Shrink(State* state) {
                 worst_key = key;
             }
         }
-        if (!worst || (!is_over && (worst_key >= limits_.min_saving || !is_complete_))) {
+        if (!worst || (!is_over &&
+                       (worst_key >= limits_.LeastOf(state->cost + worst_key) || !is_complete_))) {
             return;
         }
         Change(state, *worst, /*is_added=*/false);

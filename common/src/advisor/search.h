@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -28,9 +29,17 @@ struct CandidateFacts {
 
 struct SearchLimits {
     std::optional<int64_t> budget_bytes;
-    double min_saving = 0;       // weighted cost that an index must save beyond the others
+    double min_saving_ratio =
+        0;                       // of the cost without it that an index must save beyond the others
     int64_t deadline_ms = 0;     // on the port's clock
     bool is_total_only = false;  // the cost of the whole set matters, not that of each step to it
+
+    /// What an index must save of the weighted cost that the others leave. A share of what is left
+    /// and not of the baseline: who builds the advice and asks again is then told nothing more.
+    double LeastOf(double cost) const {
+        constexpr double kRounding = 1e-9;  // less is no saving, whatever the ratio says
+        return std::max(min_saving_ratio, kRounding) * cost;
+    }
 };
 
 class Search {

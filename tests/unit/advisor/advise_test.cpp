@@ -232,13 +232,23 @@ TEST(AdviseMoodyTest, DropsWhatTheFinalPlansDoNotConfirm) {
 }
 
 TEST_F(AdviseTest, LeavesOutRowsThatSaveTooLittle) {
-    Add("big", {.predicates = {Equal(0)}}, 1000);
+    Add("everything", {}, 1000);
     Add("small", {.predicates = {Equal(1)}}, 1);
-    EXPECT_EQ(Ask().indexes.size(), 1U);
+    EXPECT_TRUE(Ask().indexes.empty());
     options_.min_saving_ratio = 0;
-    EXPECT_EQ(Ask().indexes.size(), 2U);
+    EXPECT_EQ(Ask().indexes.size(), 1U);
     options_.min_saving_ratio = 1;
     EXPECT_TRUE(Ask().indexes.empty());
+}
+
+TEST_F(AdviseTest, MeasuresASavingByWhatTheRowsBeforeItLeave) {
+    Add("big", {.predicates = {Equal(0)}}, 1000);
+    Add("small", {.predicates = {Equal(1)}}, 1);
+    const Advice advice = Ask();
+    ASSERT_EQ(advice.indexes.size(), 2U);
+    const AdvisedIndex& small = advice.indexes[1];
+    EXPECT_LT(small.cost_before - small.cost_after, 0.01 * advice.baseline_cost);
+    EXPECT_GE(small.cost_before - small.cost_after, 0.01 * small.cost_before);
 }
 
 TEST_F(AdviseTest, LeavesOutWhatTheHostCannotHypothesise) {

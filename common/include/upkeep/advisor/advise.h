@@ -31,9 +31,9 @@ struct AdviseOptions {
     std::optional<int64_t> budget_bytes;  // nullopt: no limit
     int max_columns = 3;                  // key columns, 1..8
     int64_t time_limit_ms = 30000;
-    double min_saving_ratio = 0.01;
-    std::vector<IndexKind> kinds;  // empty: all this version knows
-    bool skip_unusable = false;    // captured workload: leave out what does not plan, no error
+    double min_saving_ratio = 0.01;  // of its own cost_before, that a row must save
+    std::vector<IndexKind> kinds;    // empty: all this version knows
+    bool skip_unusable = false;      // captured workload: leave out what does not plan, no error
 };
 
 struct AdvisedIndex {
@@ -77,7 +77,7 @@ struct BudgetCurve {
     bool is_complete = true;
 };
 
-/// An index of a budget's set saves at least this share of the baseline.
+/// An index of a budget's set saves at least this share of what it costs without it.
 inline constexpr double kCurveSavingRatio = 1e-4;
 
 /// Errors: kInvalidArgument (empty workload, budget <= 0, max_columns outside 1..8, weights …),
