@@ -172,6 +172,20 @@ bool UsesColumnsOf(Level* level, Node* node, int use) {
     return false;
 }
 
+/// A cast of a column that nobody wrote; printed it looks like the column itself.
+bool IsImplicitCast(Node* node) {
+    Node* inside = nullptr;
+    if (IsA(node, FuncExpr) &&
+        reinterpret_cast<FuncExpr*>(node)->funcformat == COERCE_IMPLICIT_CAST) {
+        inside = static_cast<Node*>(linitial(reinterpret_cast<FuncExpr*>(node)->args));
+    } else if (IsA(node, CoerceViaIO) &&
+               reinterpret_cast<CoerceViaIO*>(node)->coerceformat == COERCE_IMPLICIT_CAST) {
+        inside = reinterpret_cast<Node*>(reinterpret_cast<CoerceViaIO*>(node)->arg);
+    }
+    inside = Bare(inside);
+    return inside != nullptr && IsA(inside, Var);
+}
+
 void AddExpression(Level* level, const OnOneUse& part, Oid op, Node* other) {
     Node* bare = Bare(part.tree);
     const int strategy = OidIsValid(op) ? StrategyOf(op, exprType(bare)) : 0;
@@ -179,6 +193,11 @@ void AddExpression(Level* level, const OnOneUse& part, Oid op, Node* other) {
         return;
     }
     PlainOffer* condition = AddKey(level, part, IndexKind::kExpression);
+    if (IsImplicitCast(bare)) {
+        Refuse(condition, psprintf("the column is cast to %s for the comparison: give a value of "
+                                   "the column's own type",
+                                   format_type_be(exprType(bare))));
+    }
     const bool is_equal = strategy == BTEqualStrategyNumber;
     condition->op = !is_equal                                             ? Operator::kRange
                     : other != nullptr && contain_vars_of_level(other, 0) ? Operator::kJoin
@@ -242,16 +261,19 @@ bool IsCaseless(Oid op) {
     return op == OID_TEXT_ICLIKE_OP || op == OID_BPCHAR_ICLIKE_OP || op == OID_NAME_ICLIKE_OP;
 }
 
-/// Has the constant pattern three letters or digits in a row, and no head that a B-tree serves?
-bool IsInfix(const OpExpr* clause, Node* pattern) {
+}  // namespace
+
+bool IsAnyLike(Oid operator_oid) {
+    return IsLike(operator_oid) || IsCaseless(operator_oid);
+}
+
+bool HasTrigram(Node* pattern) {
     pattern = Bare(pattern);
     if (pattern == nullptr || !IsA(pattern, Const)) {
         return false;
     }
     auto* constant = reinterpret_cast<Const*>(pattern);
-    if (constant->constisnull || constant->consttype != TEXTOID ||
-        (IsLike(clause->opno) && lc_collate_is_c(clause->inputcollid) &&
-         HasLiteralPrefix(pattern))) {
+    if (constant->constisnull || constant->consttype != TEXTOID) {
         return false;
     }
     int letters = 0;
@@ -263,6 +285,15 @@ bool IsInfix(const OpExpr* clause, Node* pattern) {
         }
     }
     return false;
+}
+
+namespace {
+
+/// A pattern for trigrams, without a head that a B-tree serves.
+bool IsInfix(const OpExpr* clause, Node* pattern) {
+    const bool has_head =
+        IsLike(clause->opno) && lc_collate_is_c(clause->inputcollid) && HasLiteralPrefix(pattern);
+    return !has_head && HasTrigram(pattern);
 }
 
 void AddTrigram(Level* level, const OnOneUse& part, const OpExpr* clause, Node* pattern) {
@@ -393,6 +424,7 @@ void AddKinds(Level* level, Node* clause) {
         return;  // part by part
     }
     NoteJson(level, clause);
+    NoteRefusals(level, clause);
     AddPartial(level, clause);
     if (IsA(clause, OpExpr)) {
         AddComparisonKinds(level, reinterpret_cast<OpExpr*>(clause));

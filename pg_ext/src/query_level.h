@@ -36,6 +36,13 @@ int StrategyOf(Oid operator_oid, Oid type);
 /// query_kinds.cpp.
 void AddKinds(Level* level, Node* clause);
 
+/// Does the constant pattern have what an index on trigrams can look for?
+bool HasTrigram(Node* pattern);
+/// LIKE or ILIKE.
+bool IsAnyLike(Oid operator_oid);
+/// What it asks of plain columns and no index serves: query_refusals.cpp.
+void NoteRefusals(Level* level, Node* clause);
+
 /// Which columns of type json it looks into: query_json.cpp.
 void NoteJson(Level* level, Node* clause);
 

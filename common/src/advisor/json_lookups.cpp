@@ -21,6 +21,8 @@ constexpr double kMinRows = 1000;
 // Below this share of the statements' cost an index is not worth its writes.
 constexpr double kMinSaved = 0.1;
 constexpr size_t kMostFindings = 20;
+// Who asks for findings waits for them: statements are read and look-ups priced for so long.
+constexpr int64_t kMostMs = 1000;
 
 bool IsPathPart(char c) {
     return c == '_' || c == '.' || c == '[' || c == ']' || c == '$' || c == '-' || c == '"' ||
@@ -98,7 +100,10 @@ std::vector<Lookup> LookupsOf(const WhatIf& port, const Statement& statement) {
 
 class Search {
   public:
-    explicit Search(WhatIf& port) : port_(port), writer_(port) {}
+    explicit Search(WhatIf& port)
+        : port_(port), writer_(port), until_ms_(port.ElapsedMs() + kMostMs) {}
+
+    bool IsLate() const { return port_.ElapsedMs() >= until_ms_; }
 
     void Read(const SentTexts& given) {
         std::optional<std::vector<Lookup>> shared;
@@ -130,7 +135,7 @@ class Search {
     std::vector<health::IndexFinding> Findings() {
         std::vector<health::IndexFinding> findings;
         for (const auto& [lookup, readers] : readers_) {
-            if (findings.size() >= kMostFindings) {
+            if (findings.size() >= kMostFindings || (IsLate() && !findings.empty())) {
                 break;
             }
             IndexSpec spec;
@@ -168,7 +173,10 @@ class Search {
         double before = 0;
         double after = 0;
         bool is_used = false;
-        for (const Reader& reader : readers) {
+        for (const Reader& reader : readers) {  // those that took the most time come first
+            if (before > 0 && IsLate()) {
+                break;
+            }
             const std::optional<Price> old_price = PriceOf(reader.statement, {});
             const std::optional<Price> new_price = PriceOf(reader.statement, ids);
             if (old_price && new_price) {
@@ -204,6 +212,7 @@ class Search {
 
     WhatIf& port_;
     DdlWriter writer_;
+    int64_t until_ms_;
     std::map<Lookup, std::vector<Reader>> readers_;
 };
 
@@ -221,8 +230,18 @@ Result<std::vector<health::IndexFinding>> FindJsonLookups(
     WhatIf& port, const std::vector<SentTexts>& statements) {
     try {
         Search search(port);
+        std::vector<const SentTexts*> costly_first;
         for (const SentTexts& one : statements) {
-            search.Read(one);
+            costly_first.push_back(&one);
+        }
+        std::stable_sort(
+            costly_first.begin(), costly_first.end(),
+            [](const auto* one, const auto* other) { return one->weight > other->weight; });
+        for (const SentTexts* one : costly_first) {
+            if (search.IsLate()) {
+                break;
+            }
+            search.Read(*one);
         }
         return search.Findings();
     } catch (const Error& error) {

@@ -33,6 +33,8 @@ constexpr size_t kMaxRows = 100;
 constexpr size_t kMaxOfLeftKinds = 20;
 // Below this many rows a scan of the table is cheap whatever exists.
 constexpr double kSmallTableRows = 1000;
+// A column with so many values or less leads to a large part of the table.
+constexpr double kFewValues = 20;
 // A statement is slower when it costs more than this times its baseline.
 constexpr double kSlower = 1.05;
 // Costs that differ by less are the same (sums of doubles in another order).
@@ -79,8 +81,8 @@ class Rejections {
                     AddCandidate(c);
                 }
             }
-            AddLeftKinds();
         }
+        AddLeftKinds();
         AddNeverCandidates();
         AddRefusals();
         AddDeclined();
@@ -194,11 +196,19 @@ class Rejections {
     }
 
     std::string WhyUseless(const IndexSpec& spec) const {
-        const double rows = port_.relation(spec.relation).rows;
-        return rows < kSmallTableRows
-                   ? "the table is too small: about " + std::to_string(std::llround(rows)) +
-                         " rows are read as fast without it"
-                   : std::string("the planner does not use it");
+        const Relation& relation = port_.relation(spec.relation);
+        if (relation.rows < kSmallTableRows) {
+            return "the table is too small: about " + std::to_string(std::llround(relation.rows)) +
+                   " rows are read as fast without it";
+        }
+        const int first = spec.keys.empty() ? -1 : spec.keys.front().column;
+        const double values =
+            first < 0 ? 0 : relation.columns[static_cast<size_t>(first)].distinct_count;
+        return std::string("the planner does not use it") +
+               (values >= 1 && values <= kFewValues
+                    ? ": " + relation.columns[static_cast<size_t>(first)].name + " has about " +
+                          std::to_string(std::llround(values)) + " values, of many rows each"
+                    : "");
     }
 
     /// Why it is not worth anything by itself; empty: it is.

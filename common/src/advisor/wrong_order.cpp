@@ -19,6 +19,8 @@ namespace {
 // Below this share of the statements' cost another index is not worth its writes.
 constexpr double kMinSaved = 0.1;
 constexpr double kMuchSaved = 0.5;
+// Statements that are planned for the verdict: those that took the most time.
+constexpr size_t kMostPlanned = 50;
 
 enum class Vote : uint8_t { kNone, kForOther, kForThis };
 
@@ -162,6 +164,9 @@ std::string Evidence(const Relation& relation, const IndexSpec& other,
            name(0) + " by equality and " + name(1) + " not, and none that was seen needs " +
            name(1) + " first: with (" + name(0) + ", " + name(1) + ") in front the planner saves " +
            health::NumberText(saved * 100, 0) + " % of their cost" +
+           (voters.size() > kMostPlanned
+                ? " (of the " + std::to_string(kMostPlanned) + " that took the most time)"
+                : "") +
            (is_generic ? " (planned without values)" : "") +
            "; the old index may go once its scans have stopped";
 }
@@ -209,7 +214,12 @@ class Search {
             return;
         }
         const IndexSpec other = OtherOrder(spec);
-        const std::optional<double> saved = SavedBy(port_, voters, other);
+        std::vector<const WorkloadItem*> planned = voters;
+        std::stable_sort(
+            planned.begin(), planned.end(),
+            [](const auto* one, const auto* other_one) { return one->weight > other_one->weight; });
+        planned.resize(std::min(planned.size(), kMostPlanned));
+        const std::optional<double> saved = SavedBy(port_, planned, other);
         if (!saved || *saved < kMinSaved) {
             return;
         }
@@ -237,6 +247,28 @@ class Search {
 bool MayBeReordered(const health::IndexDescription& index) {
     return index.keys.size() > 1 && index.access_method == "btree" && index.predicate.empty() &&
            index.is_valid && !index.is_unique && !index.is_clustered && health::IsDroppable(index);
+}
+
+Suspects::Suspects(const health::IndexInventory& inventory) {
+    for (const health::IndexDescription& index : inventory.indexes) {
+        if (MayBeReordered(index) &&
+            !IsForeignKey(inventory, index.table_name, index.keys[0].expression)) {
+            names_.emplace(index.table_name, index.name);
+        }
+    }
+}
+
+void Suspects::Clear(const WhatIf& port, const WorkloadItem& item) {
+    for (const RelationUse& use : item.statement.uses) {
+        const Relation& relation = port.relation(use.relation);
+        for (const ExistingIndex& index : relation.indexes) {
+            const bool is_cleared = !IsPlain(index) || IsLed(relation, index.spec.keys[1].column) ||
+                                    VoteOf(use, index.spec) == Vote::kForThis;
+            if (is_cleared) {
+                names_.erase({relation.display_name, index.name});
+            }
+        }
+    }
 }
 
 void FindWrongOrder(WhatIf& port, const Workload& workload, const health::IndexInventory& inventory,

@@ -20,7 +20,8 @@ bool MayFindInWorkload(const health::IndexInventory& inventory);
 
 /// `wrong_order`: an index (a, b) that no statement seen needs in this order and that (b, a) would
 /// serve. `json_without_jsonb`: JSON kept as text that conditions look into. Statements that cannot
-/// be analysed are left out. Errors: kInterrupted.
+/// be analysed are left out. Ends within a second or two: where that is too short to look at all
+/// statements there is no `wrong_order`. Errors: kInterrupted.
 Result<std::vector<health::IndexFinding>> FindInWorkload(
     WhatIf& port, const std::vector<WorkloadStatement>& captured,
     const health::IndexInventory& inventory);
