@@ -2,7 +2,9 @@
 #include "kinds.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "stmt.h"
 
@@ -137,9 +139,9 @@ void AddExpressions(sqlite3* caller, std::string_view statement, const PricedMen
         if (condition.columns.empty()) {
             continue;
         }
-        const bool is_built_in =
-            std::all_of(expression.functions.begin(), expression.functions.end(),
-                        [&](const std::string& name) { return IsBuiltIn(caller, name); });
+        const bool is_built_in = std::all_of(
+            expression.functions.begin(), expression.functions.end(),
+            [&](const std::string& name) { return name == "cast" || IsBuiltIn(caller, name); });
         if (!is_built_in || AsksTheClock(expression)) {
             use->refusals.push_back({IndexKind::kExpression, expression.sql,
                                      "only built-in functions whose result never changes can be "
@@ -158,13 +160,76 @@ void AddExpressions(sqlite3* caller, std::string_view statement, const PricedMen
     }
 }
 
+/// Why no index proposed here serves the term, with its condition; nullopt: one may.
+std::optional<advisor::KindRefusal> RefusalOf(const Term& term, const CatalogColumn& column,
+                                              bool is_ranged) {
+    const std::string name = QuotedIfNeeded(column.name);
+    const auto refuse = [&](const char* condition, std::string because) {
+        return advisor::KindRefusal{IndexKind::kBtree, name + condition, std::move(because)};
+    };
+    switch (term.op) {
+        case SQLITE_INDEX_CONSTRAINT_NE:
+        case SQLITE_INDEX_CONSTRAINT_ISNOT:
+            return refuse(" <> …", "an index finds what is equal or in a range, not all the rest");
+        case SQLITE_INDEX_CONSTRAINT_LIKE:
+            if (is_ranged) {  // what LIKE and GLOB begin with, where an index can serve it
+                return std::nullopt;
+            }
+            return refuse(" LIKE …",
+                          "LIKE ignores case: an index on the column COLLATE NOCASE serves a "
+                          "pattern that begins with letters, only FTS5 with its trigram tokenizer "
+                          "one that does not");
+        case SQLITE_INDEX_CONSTRAINT_GLOB:
+            if (is_ranged) {
+                return std::nullopt;
+            }
+            return refuse(" GLOB …",
+                          "an index serves only a pattern that is known and does not "
+                          "begin with a wildcard");
+        case SQLITE_INDEX_CONSTRAINT_EQ:
+        case SQLITE_INDEX_CONSTRAINT_GT:
+        case SQLITE_INDEX_CONSTRAINT_GE:
+        case SQLITE_INDEX_CONSTRAINT_LT:
+        case SQLITE_INDEX_CONSTRAINT_LE:
+            if (Lower(term.collation) == Lower(column.collation)) {
+                return std::nullopt;
+            }
+            return refuse(" …", "it is compared by the collation " + term.collation +
+                                    ", and indexes are proposed with the column's own, " +
+                                    column.collation);
+        default:
+            return std::nullopt;
+    }
+}
+
+void AddRefusals(const std::vector<PricedTerm>& terms, const RelationState& relation,
+                 advisor::RelationUse* use) {
+    const auto is_ranged = [&](int column) {
+        return std::any_of(terms.begin(), terms.end(), [&](const PricedTerm& other) {
+            return other.term.column == column && (other.term.op == SQLITE_INDEX_CONSTRAINT_GE ||
+                                                   other.term.op == SQLITE_INDEX_CONSTRAINT_LT);
+        });
+    };
+    for (const PricedTerm& priced : terms) {
+        if (priced.term.column < 0) {
+            continue;
+        }
+        const CatalogColumn& column = relation.columns[static_cast<size_t>(priced.term.column)];
+        if (auto refusal = RefusalOf(priced.term, column, is_ranged(priced.term.column))) {
+            use->refusals.push_back(std::move(*refusal));
+        }
+    }
+}
+
 }  // namespace
 
 void AddKinds(sqlite3* caller, std::string_view statement, const PricedMention& mention,
               const RelationState& relation, const TextFacts& text, advisor::RelationUse* use) {
     AddPartial(mention.terms, relation, text, use);
+    AddRefusals(mention.terms, relation, use);
     for (const std::vector<PricedTerm>& branch : mention.branches) {
         AddPartial(branch, relation, text, use);
+        AddRefusals(branch, relation, use);
     }
     AddExpressions(caller, statement, mention, use);
 }

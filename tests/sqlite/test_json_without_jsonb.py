@@ -49,6 +49,7 @@ class JsonWithoutJsonbTest(host.Asks, unittest.TestCase):
                 self.assertIn("1 captured statement compares ", row["evidence"])
                 self.assertIn("data is JSON kept as text", row["evidence"])
                 self.assertIn("indexed generated column", row["evidence"])
+                self.assertIn("not JSON can no longer be written", row["evidence"])
                 self.db.execute(row["fix_sql"])
                 plan = " ".join(step[3] for step in self.rows("EXPLAIN QUERY PLAN " + ask, value))
                 self.assertRegex(plan, r"SEARCH events USING (COVERING )?INDEX \w+ \(<expr>")

@@ -203,7 +203,9 @@ class Search {
             "keeps it parsed; an index on the value saves " +
             health::NumberText(saved * 100, 0) +
             " % of their cost by the planner, for statements that write the expression just so; an "
-            "indexed generated column serves those that name the column";
+            "indexed generated column serves those that name the column; with either a row that is "
+            "not "
+            "JSON can no longer be written";
         IndexDdl ddl = writer_.Write(spec);
         finding.fix_sql = std::move(ddl.create_sql);
         finding.undo_sql = std::move(ddl.drop_sql);

@@ -207,7 +207,8 @@ class Rejections {
         return std::string("the planner does not use it") +
                (values >= 1 && values <= kFewValues
                     ? ": " + relation.columns[static_cast<size_t>(first)].name + " has about " +
-                          std::to_string(std::llround(values)) + " values, of many rows each"
+                          std::to_string(std::llround(values)) +
+                          (std::llround(values) == 1 ? " value" : " values, of many rows each")
                     : "");
     }
 
