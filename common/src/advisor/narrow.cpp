@@ -31,7 +31,7 @@ class Narrower {
             if (port_.ElapsedMs() >= limits_.deadline_ms) {
                 return std::nullopt;
             }
-            const double loss = Loss(wide, narrow, chosen);
+            const double loss = Loss(wide, narrow, chosen, cost);
             if (loss < limits_.LeastOf(cost + loss)) {
                 return narrow;
             }
@@ -59,21 +59,29 @@ class Narrower {
             cost += facts_.write_costs[c];
         }
         for (size_t item = 0; item < workload_.items.size(); ++item) {
-            cost += workload_.items[item].weight * cache_.Price(item, chosen).cost;
+            cost += workload_.items[item].weight * cache_.PriceExactly(item, chosen).cost;
         }
         return cost;
     }
 
-    double Loss(size_t wide, size_t narrow, const IndexSet& chosen) {
+    double Loss(size_t wide, size_t narrow, const IndexSet& chosen, double cost) {
         IndexSet with = chosen;
         with.Remove(wide);
         with.Add(narrow);
         double loss = facts_.write_costs[narrow] - facts_.write_costs[wide];
         for (size_t item = 0; item < workload_.items.size(); ++item) {
-            const IndexSet& concerned = cache_.concerned(item);
-            if (concerned.Has(wide) || concerned.Has(narrow)) {
+            // Planned with the set alone: to walk down from all candidates takes ten times as long.
+            // Who does without the wide one does without the narrow one.
+            if (!cache_.concerned(item).Has(wide)) {
+                continue;
+            }
+            const CachedPrice& now = cache_.PriceExactly(item, chosen);
+            if (now.Uses(wide)) {
                 loss += workload_.items[item].weight *
-                        (cache_.Price(item, with).cost - cache_.Price(item, chosen).cost);
+                        (cache_.PriceExactly(item, with).cost - now.cost);
+                if (loss >= limits_.LeastOf(cost + loss)) {
+                    break;  // enough to stay
+                }
             }
         }
         return loss;
