@@ -69,9 +69,9 @@ void Background::ForgetInChild() {
     }
 }
 
-void Background::Round() {
+void Background::Round(void (*work)()) {
     const std::lock_guard at_work(TheMutex());
-    task_.round();
+    work();
 }
 
 void Background::Work(State& state) {
@@ -92,14 +92,16 @@ void Background::Work(State& state) {
         }
         state.changed.wait_until(lock, last + interval,
                                  [&] { return state.is_ending || state.version != seen; });
-        const bool is_due =
-            state.is_ending ? task_.ends_with_round : Clock::now() >= last + interval;
-        if (is_due) {
+        if (!state.is_ending && Clock::now() >= last + interval) {
             lock.unlock();
-            Round();
+            Round(task_.round);
             lock.lock();
             last = Clock::now();
         }
+    }
+    lock.unlock();
+    if (task_.at_end != nullptr) {
+        Round(task_.at_end);
     }
 }
 

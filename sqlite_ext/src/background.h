@@ -19,7 +19,7 @@ class Background {
         std::chrono::milliseconds (*interval)();  // 0: none is wanted
         void (*round)();                          // may throw std::bad_alloc
         bool begins_with_round = false;
-        bool ends_with_round = false;       // as the process ends
+        void (*at_end)() = nullptr;         // as the process ends
         void (*watch_mutexes)() = nullptr;  // makes those that a round takes known to fork_safe.h
     };
 
@@ -37,7 +37,7 @@ class Background {
     void WatchProcess();
     Result<void> Start(State& state);
     void Work(State& state);
-    void Round();
+    static void Round(void (*work)());
     void EndWithProcess();
     static void* Run(void* own);
     static void EndAll();

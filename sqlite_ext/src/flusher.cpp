@@ -35,7 +35,7 @@ Background& TheFlusher() {
          .hint = "SELECT upkeep_set('flush_interval', 0), and upkeep_save() now and then",
          .interval = FlushInterval,
          .round = FlushAll,
-         .ends_with_round = true,
+         .at_end = FlushAll,
          .watch_mutexes = WatchMutexes});
     return flusher;
 }

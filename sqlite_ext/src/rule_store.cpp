@@ -336,6 +336,25 @@ void LogActions(const std::string& database, std::vector<Row> rows) noexcept {
     }
 }
 
+void WriteWaitingLogs() noexcept {
+    try {
+        Held& held = TheHeld();
+        std::vector<std::string> databases;
+        {
+            const std::lock_guard lock(held.mutex);
+            for (const auto& [database, rows] : held.log) {
+                if (!rows.empty() && !database.empty()) {
+                    databases.push_back(database);
+                }
+            }
+        }
+        for (const std::string& database : databases) {
+            LogActions(database, {});
+        }
+    } catch (const std::exception&) {  // no memory: they go on waiting
+    }
+}
+
 std::vector<Row> ReadLog(const std::string& database) {
     std::vector<Row> all;
     if (HasFile(database)) {
@@ -349,6 +368,9 @@ std::vector<Row> ReadLog(const std::string& database) {
     const std::lock_guard lock(held.mutex);
     for (const Row& row : held.log[database]) {
         all.push_back(row);
+    }
+    if (all.size() > static_cast<size_t>(kMostLogRows)) {
+        all.erase(all.begin(), all.end() - kMostLogRows);
     }
     return all;
 }

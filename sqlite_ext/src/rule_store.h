@@ -41,6 +41,8 @@ Value RuleValue(const Column& column, sqlite3_value* value);
 /// Adds rows of reap_log, newest last; the last kMostLogRows stay. Never fails: what cannot be
 /// written now waits in memory for the next time.
 void LogActions(const std::string& database, std::vector<Row> rows) noexcept;
+/// Those that wait, of all databases.
+void WriteWaitingLogs() noexcept;
 /// Oldest first. Throws Error.
 std::vector<Row> ReadLog(const std::string& database);
 inline constexpr int64_t kMostLogRows = 10'000;

@@ -205,6 +205,7 @@ std::map<std::string, Overseer>& Overseers() {
 }
 
 void Round() {
+    WriteWaitingLogs();
     ProcessSessions port(nullptr);
     int64_t now_us = 0;
     const std::vector<SessionSnapshot> all = port.LookHere(&now_us);
@@ -242,6 +243,7 @@ Background& TheReaper() {
                          .interval = ReaperInterval,
                          .round = Round,
                          .begins_with_round = true,
+                         .at_end = WriteWaitingLogs,
                          .watch_mutexes = WatchMutexes});
     return reaper;
 }
