@@ -17,6 +17,7 @@ class MeasuredWeightTest : public testing::Test {
         const RelationId small = port_.AddRelation("small", 1e4, {{"id", 1e4}, {"owner", 1e3}});
         port_.AddStatement("of big", Reads({{.relation = big, .predicates = {Equal(1)}}}));
         port_.AddStatement("of small", Reads({{.relation = small, .predicates = {Equal(1)}}}));
+        port_.AddStatement("all of big", Reads({{.relation = big}}));
         Statement insert;
         insert.kind = StatementKind::kInsert;
         insert.written = {big};
@@ -50,6 +51,7 @@ TEST_F(MeasuredWeightTest, TheSavingIsOneInTime) {
 TEST_F(MeasuredWeightTest, WhatTakesNoTimeIsNotWorthAnIndex) {
     Ran("of big", 10, 0.5);
     Ran("of small", 10, 99.5);
+    Ran("all of big", 1, 100);  // no index helps it
     options_.min_saving_ratio = 0.01;
     const Advice advice = Ask();
     ASSERT_EQ(advice.indexes.size(), 1U);
