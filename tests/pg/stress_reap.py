@@ -152,6 +152,14 @@ def run(way, place, in_transaction, endings, seconds):
     return tally.ended, tally.met, begun, len(done) + len(tally.strange)
 
 
+def private_kb(db):
+    """Memory of the worker's own."""
+    cursor = db.cursor()
+    cursor.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'upkeep reaper' AND datname IS NOT NULL")
+    with open(f"/proc/{cursor.fetchone()[0]}/status", encoding="utf-8") as status:
+        return int(re.search(r"RssAnon:\s+(\d+)", status.read())[1])
+
+
 def turn_tls_on(db):
     server = Server()
     key, certificate = (server.data / name for name in ("server.key", "server.crt"))
@@ -174,10 +182,12 @@ def main():
     print(f"load at the beginning: {os.getloadavg()[0]:.1f}")
     places = ({"host": "127.0.0.23", "sslmode": "disable"}, {})
     bad = ended = 0
+    memory = []
     for place in places:
         for in_transaction in (False, True):
             got = run(by_rule, place, in_transaction, (ENDINGS + 3) // 4, 3600)
             ended, bad = ended + got[0], bad + got[2] + got[3]
+            memory.append(private_kb(connect()))
             for way in (by_sql, by_server):
                 run(way, place, in_transaction, 10 ** 9, SECONDS)
     db = connect()
@@ -189,6 +199,7 @@ def main():
     cursor.execute("SELECT count(*) FILTER (WHERE outcome LIKE 'ended%'), count(*) FILTER (WHERE outcome LIKE 'refused%'),"
                    " array_agg(DISTINCT substr(outcome, 1, 60)) FILTER (WHERE outcome LIKE 'refused%') FROM upkeep.reap_log")
     print("of the last 10,000 rows of the log: ended, refused, why:", cursor.fetchone())
+    print(f"the worker's own memory after each quarter: {memory} kB")
     print(f"load at the end: {os.getloadavg()[0]:.1f}")
     print(f"{ended} ended by rule, {bad} killed at work")
     assert ended >= ENDINGS and bad == 0
