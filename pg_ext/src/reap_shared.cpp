@@ -22,6 +22,7 @@ struct Shared {
     std::atomic<int> worker;  // its place among the server's processes
     std::atomic<uint64_t> version;
     std::atomic<LogGap> gap;
+    std::atomic<bool> is_on;
     std::atomic<uint32_t> writing;  // odd while the worker writes the rules
     uint32_t rule_count;
     sessions::Rule rules[kMostRules];
@@ -92,6 +93,7 @@ LogGap CurrentLogGap() {
 }
 
 void PublishRules(const std::vector<sessions::Rule>& rules, bool is_on) {
+    shared->is_on.store(is_on);
     const size_t count = is_on ? std::min(rules.size(), kMostRules) : 0;
     shared->writing.fetch_add(1);
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -99,6 +101,10 @@ void PublishRules(const std::vector<sessions::Rule>& rules, bool is_on) {
     std::copy_n(rules.begin(), count, shared->rules);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     shared->writing.fetch_add(1);
+}
+
+bool IsReaperOn() {
+    return shared != nullptr && shared->is_on.load();
 }
 
 std::vector<sessions::Rule> RulesInForce() {

@@ -45,9 +45,10 @@ struct ActionFacts {
     sessions::FixedText<191> because;
 };
 
-enum class RecordStage : uint32_t { kFree, kAsked, kDone };
+enum class RecordStage : uint32_t { kFree, kTaken, kAsked, kDone };
 
-/// Of these the worker writes everything but `answer`.
+/// Of these whoever took it (the worker, or the caller of end_session and reap_sessions) writes
+/// everything but `answer`; the worker alone frees.
 struct ActionRecord {
     std::atomic<RecordStage> stage;
     // Whose answer is expected, then that answer: see doorbell.cpp. A late one finds another word.
@@ -78,6 +79,7 @@ LogGap CurrentLogGap();
 /// The rules in force; `is_on` false: none are.
 inline constexpr size_t kMostRules = 100;
 void PublishRules(const std::vector<sessions::Rule>& rules, bool is_on);
+bool IsReaperOn();
 /// A whole state of them.
 std::vector<sessions::Rule> RulesInForce();
 

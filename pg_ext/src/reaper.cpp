@@ -31,6 +31,8 @@ namespace {
 /// A code other than 0: the server starts the worker anew.
 constexpr int kAgain = 1;
 constexpr int kRestartSeconds = 5;
+constexpr long kAfterErrorMs = 1000;  // twice as long after the next, and so on
+constexpr long kMostAfterErrorMs = 60'000;
 constexpr long kForeverMs = 24L * 60 * 60 * 1000;
 
 void Sleep(long ms) {
@@ -98,12 +100,13 @@ void Main() {
     ++own_calls;  // for the life of the process
     const MemoryContext memory =
         AllocSetContextCreate(TopMemoryContext, "upkeep reaper", ALLOCSET_DEFAULT_SIZES);
+    long after_error_ms = kAfterErrorMs;
     while (settings.reaper && ShutdownRequestPending == 0) {
         MemoryContextSwitchTo(memory);
         long wait_ms = 0;
-        if (!RunGuarded(RoundKind::kUsual, &wait_ms)) {
-            wait_ms = 1000;
-        }
+        const bool is_done = RunGuarded(RoundKind::kUsual, &wait_ms);
+        after_error_ms = is_done ? kAfterErrorMs : std::min(after_error_ms * 2, kMostAfterErrorMs);
+        wait_ms = is_done ? wait_ms : after_error_ms / 2;
         MemoryContextReset(memory);
         Sleep(std::min(wait_ms, kForeverMs));
     }

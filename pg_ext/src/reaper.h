@@ -7,7 +7,7 @@
 //                       that is due is held back; between looks it sleeps
 //              off      writes its log and exits; the server starts it anew
 //   SIGTERM             takes back its questions, writes its log, exits; started anew, too
-//   an error            is logged, and it goes on a second later
+//   an error            is logged, and it goes on a second later (longer when it comes again)
 //
 // During recovery it is not started.
 // SPDX-License-Identifier: PostgreSQL

@@ -118,7 +118,7 @@ void InsertRecord(SPIPlanPtr plan, const ActionRecord& record) {
     const std::string outcome = std::string(std::string_view(record.outcome)) + ": " +
                                 std::string(std::string_view(facts.because));
     const LogRow row = {facts.at,
-                        rule.c_str(),
+                        rule.empty() ? nullptr : rule.c_str(),
                         facts.pid,
                         user.c_str(),
                         application.c_str(),
@@ -189,13 +189,33 @@ ActionFacts FactsOf(const sessions::SessionSnapshot& session, const sessions::Ru
 int TakeRecord(const ActionFacts& facts) {
     for (int i = 0; i < kRecords; ++i) {
         const int at = (next_record + i) % kRecords;
-        if (RecordAt(at).stage.load() == RecordStage::kFree) {
+        RecordStage stage = RecordStage::kFree;
+        if (RecordAt(at).stage.compare_exchange_strong(stage, RecordStage::kTaken)) {
             RecordAt(at).facts = facts;
             next_record = at + 1;
             return at;
         }
     }
     return -1;
+}
+
+void LogCall(const sessions::SessionSnapshot& session, RuleAction action) {
+    if (!IsReaperOn()) {
+        return;
+    }
+    const int64_t now_us = GetCurrentTimestamp() + kPostgresEpochUs;
+    const char* caller = CallHost([] { return GetUserNameFromId(GetUserId(), true); });
+    sessions::Rule rule;
+    rule.name = std::string_view();
+    rule.action = action;
+    sessions::Decision decision;
+    decision.because = "called by " + std::string(caller == nullptr ? "?" : caller) + ", process " +
+                       std::to_string(MyProcPid);
+    const ActionFacts facts = FactsOf(session, rule, decision, now_us);
+    if (const int place = TakeRecord(facts); place >= 0) {
+        FinishRecord(RecordAt(place), action == RuleAction::kEnd ? "ended" : "cancelled", "");
+        WakeReaper();
+    }
 }
 
 void FinishRecord(ActionRecord& record, std::string_view what, std::string_view why) {

@@ -22,8 +22,8 @@ struct RulesRead {
 };
 RulesRead ReadRules();
 
-/// What a worker before this one did in the last minute, for max_per_minute. Whose session it was is
-/// not known: pids are 0.
+/// What a worker before this one did in the last minute, for max_per_minute. Whose session it was
+/// is not known: pids are 0.
 std::vector<sessions::PastAction> PastOfLog();
 
 /// Is it a table of our extension in this database? Only inside CallHost.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <string>
 
 #include "compat.h"
@@ -173,20 +174,23 @@ EndOrder OrderFor(const SessionSnapshot& session, const Rule& rule, int64_t now_
     return order;
 }
 
-bool IsAsked(const SessionSnapshot& session) {
+/// Sessions that have yet to answer.
+std::set<int64_t> AskedPids() {
+    std::set<int64_t> asked;
     for (int i = 0; i < kRecords; ++i) {
-        const ActionRecord& record = RecordAt(i);
-        if (record.stage.load() == RecordStage::kAsked && record.facts.pid == session.pid) {
-            return true;
+        if (RecordAt(i).stage.load() == RecordStage::kAsked) {
+            asked.insert(RecordAt(i).facts.pid);
         }
     }
-    return false;
+    return asked;
 }
 
-bool IsPutOff(const ActionFacts& facts, int64_t now) {
+bool IsPutOff(const SessionSnapshot& session, const Rule& rule, int64_t now_us) {
     const std::vector<Refusal>& refusals = Remembered().refusals;
     return std::any_of(refusals.begin(), refusals.end(), [&](const Refusal& one) {
-        return IsSame(one, facts) && now < one.ask_after;
+        return one.pid == session.pid && one.started + kPostgresEpochUs == session.started_us &&
+               one.state_since + kPostgresEpochUs == sessions::StateSinceUs(session) &&
+               rule.name == std::string_view(one.rule) && now_us < one.ask_after + kPostgresEpochUs;
     });
 }
 
@@ -198,10 +202,10 @@ void NotePast(const SessionSnapshot& session, const Rule& rule, int64_t now_us) 
 /// True: it has to be tried again.
 bool Act(const SessionSnapshot& session, const Rule& rule, const Decision& decision,
          int64_t now_us) {
-    const ActionFacts facts = FactsOf(session, rule, decision, now_us);
-    if (IsAsked(session) || IsPutOff(facts, facts.at)) {
+    if (IsPutOff(session, rule, now_us)) {
         return true;
     }
+    const ActionFacts facts = FactsOf(session, rule, decision, now_us);
     const int place = TakeRecord(facts);
     if (place < 0) {
         return true;  // nothing is done that cannot be logged
@@ -289,12 +293,14 @@ void Look() {
         return session.kind == sessions::SessionKind::kClient;
     });
     situation.past = memory.past;
+    const std::set<int64_t> asked = AskedPids();
     bool look_again = false;
     for (const Decision& decision : sessions::Decide(sessions, read.rules, situation)) {
         const bool acts = decision.verdict == Verdict::kEnd ||
                           decision.verdict == Verdict::kCancel || decision.verdict == Verdict::kLog;
-        const bool try_again =
-            acts && Act(sessions[decision.session], read.rules[decision.rule], decision, now_us);
+        const SessionSnapshot& session = sessions[decision.session];
+        const bool try_again = acts && (asked.count(session.pid) > 0 ||
+                                        Act(session, read.rules[decision.rule], decision, now_us));
         look_again = look_again || decision.look_again || try_again;
     }
     const int64_t due_us = sessions::NextLookUs(sessions, read.rules, now_us);

@@ -9,6 +9,7 @@
 #include "guard.h"
 #include "host_query.h"
 #include "pg.h"
+#include "reaper_log.h"
 #include "sessions_sql.h"
 
 extern "C" {
@@ -239,7 +240,11 @@ Outcome ServerSessions::Act(const SessionSnapshot& seen, RuleAction action, Must
     }
     const bool ends = action == RuleAction::kEnd;
     if (ends && must_be == MustBe::kSameState && HasDoorbell()) {
-        return AskSession(pid, found);
+        Outcome outcome = AskSession(pid, found);
+        if (outcome.what == Outcome::What::kDone) {
+            LogCall(seen, action);
+        }
+        return outcome;
     }
     const Result<bool> sent = InSubtransaction([=] {
         return DatumGetBool(
@@ -252,6 +257,7 @@ Outcome ServerSessions::Act(const SessionSnapshot& seen, RuleAction action, Must
     if (!sent.value()) {
         return {Outcome::What::kChanged, "it has ended by itself"};
     }
+    LogCall(seen, action);
     return {};
 }
 

@@ -1,6 +1,7 @@
 """Does any way of ending idle sessions kill work? 32 sessions send a statement, think for about as long as the limit is,
 and send the next: every end comes close to a command. Ways: the reaper's rule, pg_terminate_backend by SQL, the
-server's own idle_session_timeout; each over TCP and over a Unix socket, idle and idle in transaction.
+server's own idle_session_timeout; each over TCP and over a Unix socket, idle and idle in transaction; the rule over TLS
+as well, with a tenth of the endings.
 
 For each: sessions ended; of these, those that had sent a command by then (the client saw the FATAL only after it had
 sent); commands that the server had begun (the FATAL in its log has a STATEMENT); statements that were reported as
@@ -14,11 +15,13 @@ import pathlib
 import random
 import re
 import select
+import subprocess
 import sys
 import threading
 import time
 
 import libpq
+from server import Server
 from sessions_base import connect
 
 SESSIONS, LIMIT_MS, THINK = 32, 50, (0.045, 0.065)
@@ -141,12 +144,33 @@ def run(way, place, in_transaction, endings, seconds):
     begun = sum(1 for line in lines
                 if (match := re.search(r"\[(\d+)\] STATEMENT:", line)) and match[1] in ended_pids)
     db.close()
-    print(f"{way.__name__:10} {'TCP ' if place else 'unix'} {'transactions' if in_transaction else 'autocommit  '}"
+    print(f"{way.__name__:10} {'TLS ' if place.get('sslmode') == 'require' else 'TCP ' if place else 'unix'} {'transactions' if in_transaction else 'autocommit  '}"
           f" {tally.ended:6} ended, {tally.met:5} had sent a command ({100 * tally.met / max(tally.ended, 1):5.2f} %),"
           f" {begun:3} begun, {len(done)} done nevertheless, {took:5.1f} s, {dict(sorted(tally.states.items()))}", flush=True)
     for strange in tally.strange[:3]:
         print("  unexpected:", strange)
     return tally.ended, tally.met, begun, len(done) + len(tally.strange)
+
+
+def private_kb(db):
+    """Memory of the worker's own."""
+    cursor = db.cursor()
+    cursor.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'upkeep reaper' AND datname IS NOT NULL")
+    with open(f"/proc/{cursor.fetchone()[0]}/status", encoding="utf-8") as status:
+        return int(re.search(r"RssAnon:\s+(\d+)", status.read())[1])
+
+
+def turn_tls_on(db):
+    server = Server()
+    key, certificate = (server.data / name for name in ("server.key", "server.crt"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out",
+                    str(certificate), "-days", "2", "-subj", "/CN=stress"], check=True, stderr=subprocess.DEVNULL)
+    key.chmod(0o600)
+    for file in (key, certificate):
+        os.chown(file, server.owner.pw_uid, server.owner.pw_gid)
+    db.cursor().execute("ALTER SYSTEM SET ssl = on")
+    db.cursor().execute("SELECT pg_reload_conf()")
+    time.sleep(1)
 
 
 def main():
@@ -156,19 +180,26 @@ def main():
                         " GRANT ALL ON work, filling TO stress")
     db.close()
     print(f"load at the beginning: {os.getloadavg()[0]:.1f}")
-    places = ({"host": "127.0.0.23"}, {})
+    places = ({"host": "127.0.0.23", "sslmode": "disable"}, {})
     bad = ended = 0
+    memory = []
     for place in places:
         for in_transaction in (False, True):
             got = run(by_rule, place, in_transaction, (ENDINGS + 3) // 4, 3600)
             ended, bad = ended + got[0], bad + got[2] + got[3]
+            memory.append(private_kb(connect()))
             for way in (by_sql, by_server):
                 run(way, place, in_transaction, 10 ** 9, SECONDS)
     db = connect()
+    turn_tls_on(db)
+    for in_transaction in (False, True):
+        got = run(by_rule, {"host": "127.0.0.23", "sslmode": "require"}, in_transaction, (ENDINGS + 19) // 20, 3600)
+        ended, bad = ended + got[0], bad + got[2] + got[3]
     cursor = db.cursor()
     cursor.execute("SELECT count(*) FILTER (WHERE outcome LIKE 'ended%'), count(*) FILTER (WHERE outcome LIKE 'refused%'),"
                    " array_agg(DISTINCT substr(outcome, 1, 60)) FILTER (WHERE outcome LIKE 'refused%') FROM upkeep.reap_log")
     print("of the last 10,000 rows of the log: ended, refused, why:", cursor.fetchone())
+    print(f"the worker's own memory after each quarter: {memory} kB")
     print(f"load at the end: {os.getloadavg()[0]:.1f}")
     print(f"{ended} ended by rule, {bad} killed at work")
     assert ended >= ENDINGS and bad == 0

@@ -31,7 +31,8 @@ class DoorbellTest(SessionsTest):
     def idle(self, state="idle", sql="SELECT 1", **options):
         victim = self.open(**options)
         self.do(victim, sql)
-        self.wait_state(victim, state)
+        self.wait_for("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = %s AND wait_event = 'ClientRead'",
+                      victim.info.backend_pid, state)
         return victim
 
     def stop(self, victim):

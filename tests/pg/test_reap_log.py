@@ -15,6 +15,7 @@ import psycopg2
 
 from server import Server
 from sessions_base import APP, SessionsTest, connect, set_up
+from standby import Standby
 
 server = Server()
 WORKER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'upkeep reaper' AND datname = 'postgres'"
@@ -159,6 +160,18 @@ class LogTest(SessionsTest):
         self.do(self.db, "DROP SCHEMA upkeep CASCADE; CREATE EXTENSION upkeep")
         self.rule("back")
         self.ended("back", 1)
+
+    def test_on_a_standby_nobody_reaps(self):
+        self.do(self.db, "INSERT INTO upkeep.reap_rules (name, match_application, idle_for) VALUES ('far', 'victim', '1 h')")
+        with Standby() as standby:
+            db = standby.connect("postgres")
+            with db.cursor() as cursor:
+                cursor.execute("SELECT count(*) FILTER (WHERE backend_type = 'upkeep reaper'), count(*) > 1 FROM pg_stat_activity")
+                self.assertEqual(cursor.fetchone(), (0, True))
+                cursor.execute("SELECT count(*), count(rule) FROM upkeep.connections")
+                self.assertEqual(cursor.fetchone()[1], 0)
+                cursor.execute("SELECT count(*) FROM upkeep.reap_log")
+            db.close()
 
     def test_limits_hold_while_others_log_in(self):
         self.do(self.db, "INSERT INTO upkeep.reap_rules (name, match_application, idle_for, keep_at_least)"

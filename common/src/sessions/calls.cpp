@@ -133,7 +133,8 @@ constexpr Column kReapRules[] = {
 
 constexpr Column kReapLog[] = {
     {"at", Type::kTimestamp, "when it was decided"},
-    {"rule", Type::kText, "name of the rule; NULL: no rule acted, see outcome"},
+    {"rule", Type::kText,
+     "name of the rule; NULL: a call of end_session or reap_sessions, or a gap"},
     {"pid", Type::kInt, "as in connections; NULL: no session is meant"},
     {"user_name", Type::kText, "its role; SQLite: NULL, there are no users"},
     {"application_name", Type::kText, "what it called itself; SQLite: name of the process"},
@@ -285,11 +286,12 @@ constexpr TableFunction kCalls[] = {
      .kind = CallKind::kTable,
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
-     .doc = "rules by which sessions are ended, each checked as it is written, defaults in "
-            "brackets; PostgreSQL: kept in the database that the setting database names, applied to "
-            "all databases while the setting reaper is on; SQLite: kept in the state file for the "
-            "connections of that database, applied while the setting reaper is on; users, addresses "
-            "and shares of a limit are refused there, and so is ending what is idle",
+     .doc =
+         "rules by which sessions are ended, each checked as it is written, defaults in "
+         "brackets; PostgreSQL: kept in the database that the setting database names, applied to "
+         "all databases while the setting reaper is on; SQLite: kept in the state file for the "
+         "connections of that database, applied while the setting reaper is on; users, addresses "
+         "and shares of a limit are refused there, and so is ending what is idle",
      .since = "0.1.0",
      .parameters = {},
      .columns = kReapRules},
@@ -299,7 +301,8 @@ constexpr TableFunction kCalls[] = {
      .hosts = Hosts::kBoth,
      .effect = Effect::kReads,
      .doc = "what the rules of reap_rules did, a row for each action, the last 10,000; PostgreSQL: "
-            "kept in the database that the setting database names; SQLite: in the state file, in "
+            "kept in the database that the setting database names, calls of end_session and "
+            "reap_sessions as well while the setting reaper is on; SQLite: in the state file, in "
             "memory where there is none",
      .since = "0.1.0",
      .parameters = {},
