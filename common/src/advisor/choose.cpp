@@ -23,9 +23,10 @@ constexpr size_t kSmall = 600;
 struct Offer {
     const CandidateFacts& facts;
     PriceCache& cache;
-    int64_t search_until_ms;       // on the port's clock
-    int64_t price_until_ms;        // … for planning the final sets again
-    std::vector<IndexSet> starts;  // by budget, sets that are known to be good; or empty
+    int64_t search_until_ms;        // on the port's clock
+    int64_t price_until_ms;         // … for planning the final sets again
+    std::vector<IndexSet> starts;   // by budget, sets that are known to be good; or empty
+    std::optional<IndexSet> fresh;  // what the cache has not been asked about, or all
 };
 
 bool IsSmall(const CandidateFacts& facts) {
@@ -58,7 +59,7 @@ Choice ChooseFrom(const Offer& offer, Collection& collection, const Budgets& bud
                       limits.deadline_ms);
     collection.Begin(Phase::kSearching);
     if (is_minimal) {
-        improver.Collect();
+        improver.Collect(offer.fresh ? &*offer.fresh : nullptr);
     }
     collection.planner().NoteDone(collection.workload().items.size());
     std::vector<IndexSet> sets;
@@ -112,12 +113,24 @@ std::vector<size_t> PlainOnes(const CandidateFacts& facts) {
     return plain;
 }
 
+IndexSet OtherThan(const std::vector<size_t>& plain, size_t count) {
+    IndexSet others(count);
+    for (size_t c = 0; c < count; ++c) {
+        others.Add(c);
+    }
+    for (const size_t c : plain) {
+        others.Remove(c);
+    }
+    return others;
+}
+
 CandidateFacts FactsOf(const CandidateFacts& all, const std::vector<size_t>& numbers) {
     CandidateFacts some;
     for (const size_t c : numbers) {
         some.specs.push_back(all.specs[c]);
         some.items.push_back(all.items[c]);
         some.sizes.push_back(all.sizes[c]);
+        some.shown_sizes.push_back(all.shown_sizes[c]);
         some.write_costs.push_back(all.write_costs[c]);
         some.are_writes_priced.push_back(all.are_writes_priced[c]);
         some.writes_by_item.push_back(all.writes_by_item[c]);
@@ -136,7 +149,7 @@ Choice ChoosePlain(Collection& collection, const std::vector<size_t>& plain, con
     }
     PriceCache cache(collection.planner(), collection.workload(), std::move(ids),
                      ConcernedByItem(collection.workload(), facts));
-    Choice choice = ChooseFrom({facts, cache, until_ms, until_ms, {}}, collection, budgets);
+    Choice choice = ChooseFrom({facts, cache, until_ms, until_ms, {}, {}}, collection, budgets);
     for (std::vector<PricedIndex>& rows : choice.rows) {
         for (PricedIndex& row : rows) {
             row.candidate = plain[row.candidate];
@@ -183,6 +196,7 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
     const size_t count = collection.facts().specs.size();
     std::vector<IndexSet> starts;
     std::optional<Choice> first;
+    std::optional<IndexSet> fresh;
     if (!plain.empty() && plain.size() < count) {
         const int64_t now = collection.port().ElapsedMs();
         first =
@@ -190,9 +204,10 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
         for (const std::vector<PricedIndex>& rows : first->rows) {
             starts.push_back(SetOf(rows, count));
         }
+        fresh = OtherThan(plain, count);
     }
     Choice choice = ChooseFrom(
-        {collection.facts(), collection.cache(), until_ms, options.time_limit_ms, starts},
+        {collection.facts(), collection.cache(), until_ms, options.time_limit_ms, starts, fresh},
         collection, budgets);
     for (size_t b = 0; first && b < choice.rows.size(); ++b) {
         if (!IsBetter(choice.rows[b], first->rows[b], collection)) {

@@ -37,7 +37,8 @@ void Collection::DeclareAll(std::vector<Candidate> candidates) {
         ids_.push_back(id.value());
         facts_.specs.push_back(std::move(candidate.spec));
         facts_.items.push_back(std::move(candidate.items));
-        facts_.sizes.push_back(std::isfinite(size) && size >= 1 ? size : 1);
+        facts_.shown_sizes.push_back(std::isfinite(size) && size >= 1 ? size : 1);
+        facts_.sizes.push_back(facts_.shown_sizes.back() + port_.SizeDoubtBytes(id.value()));
     }
 }
 

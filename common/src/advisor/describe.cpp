@@ -33,7 +33,7 @@ std::vector<AdvisedIndex> Describe(const Collection& collection,
         AdvisedIndex index;
         index.id = collection.ids()[c];
         index.spec = facts.specs[c];
-        index.size_bytes = facts.sizes[c];
+        index.size_bytes = facts.shown_sizes[c];
         index.cost_before = row.cost_before;
         index.cost_after = row.cost_after;
         index.saving_ratio =

@@ -3,19 +3,14 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <unordered_set>
+
+#include "gather.h"
 
 namespace upkeep::advisor {
 
 namespace {
 
-// Plans of one statement from all candidates downwards at most.
-constexpr int kMaxLayers = 40;
-// Candidates of one statement planned alone at most.
-constexpr size_t kMaxAlone = 80;
-// Candidates of one statement that are planned in pairs.
-constexpr size_t kMaxPaired = 20;
 // Rounds of choosing and checking for one budget at most.
 constexpr int kMaxRounds = 8;
 // Layers of what could be added to a chosen set.
@@ -40,83 +35,12 @@ bool Improver::IsLate() {
     return !is_complete_;
 }
 
-/// Takes away what the plan used beyond `kept`, and of the same relations what is not smaller: it
-/// would have been worth less for more. False if there was nothing.
-bool Improver::StepDown(const CachedPrice& price, const IndexSet& kept, IndexSet* node) const {
-    std::map<RelationId, double> largest;
-    for (const size_t used : price.used) {
-        if (!kept.Has(used)) {
-            double& size = largest[facts_.specs[used].relation];
-            size = std::max(size, facts_.sizes[used]);
-            node->Remove(used);
-        }
-    }
-    for (const size_t c : node->Members()) {
-        const auto limit = largest.find(facts_.specs[c].relation);
-        if (limit != largest.end() && !kept.Has(c) && facts_.sizes[c] >= limit->second) {
-            node->Remove(c);
-        }
-    }
-    return !largest.empty();
-}
-
-void Improver::Collect() {
-    const IndexSet none(facts_.sizes.size());
-    IndexSet useful = none;
-    for (size_t item = 0; item < workload_.items.size(); ++item) {
-        cache_.planner().NoteDone(item);
-        IndexSet node = cache_.concerned(item);
-        for (int layer = 0; layer < kMaxLayers && !IsLate(); ++layer) {
-            const CachedPrice& price = cache_.PriceExactly(item, node);
-            for (const size_t used : price.used) {
-                useful.Add(used);
-            }
-            if (!StepDown(price, none, &node)) {
-                break;
-            }
-        }
-    }
-    for (size_t item = 0; item < workload_.items.size(); ++item) {
-        size_t alone = 0;
-        for (const size_t candidate : (useful & cache_.concerned(item)).Members()) {
-            if (IsLate() || ++alone > kMaxAlone) {
-                break;
-            }
-            IndexSet one = none;
-            one.Add(candidate);
-            cache_.PriceExactly(item, one);
-        }
-    }
-    CollectPairs();
-}
-
-/// Plans each statement with two of its best candidates, of different relations.
-void Improver::CollectPairs() {
-    for (size_t item = 0; item < workload_.items.size(); ++item) {
-        const double baseline = workload_.items[item].FearedBaseline();
-        std::vector<std::pair<double, size_t>> best;
-        for (const Atom& atom : cache_.atoms(item)) {
-            if (atom.price->used.size() == 1 && atom.price->cost < baseline) {
-                const size_t candidate = atom.price->used.front();
-                best.emplace_back((atom.price->cost - baseline) / facts_.sizes[candidate],
-                                  candidate);
-            }
-        }
-        std::sort(best.begin(), best.end());
-        best.resize(std::min(best.size(), kMaxPaired));
-        for (size_t i = 0; i < best.size(); ++i) {
-            for (size_t k = i + 1; k < best.size() && !IsLate(); ++k) {
-                const size_t a = best[i].second;
-                const size_t b = best[k].second;
-                if (facts_.specs[a].relation != facts_.specs[b].relation) {
-                    IndexSet both(facts_.sizes.size());
-                    both.Add(a);
-                    both.Add(b);
-                    cache_.PriceExactly(item, both);
-                }
-            }
-        }
-    }
+/// The first half of the time is for collecting, so that choosing has its turn.
+void Improver::Collect(const IndexSet* fresh) {
+    const int64_t now = port_.ElapsedMs();
+    const int64_t until_ms = now + std::max<int64_t>(deadline_ms_ - now, 0) / 2;
+    Gatherer gatherer(port_, workload_, cache_, facts_, until_ms);
+    is_all_collected_ = gatherer.Run(fresh);
 }
 
 double Improver::Bytes(const IndexSet& set) const {
@@ -355,7 +279,7 @@ void Improver::Check(const IndexSet& set) {
             node |= atom.used;
         }
         for (int layer = 0; layer < kExtraLayers && !IsLate(); ++layer) {
-            if (!StepDown(cache_.PriceExactly(item, node), set, &node)) {
+            if (!StepDown(facts_, cache_.PriceExactly(item, node), set, &node)) {
                 break;
             }
         }
@@ -399,6 +323,9 @@ IndexSet Improver::Choose(const SearchLimits& limits, const std::vector<IndexSet
         if (IsLate() || (round > 1 && best->cost >= before * (1 - kProgress))) {
             break;
         }
+    }
+    if (IsLate()) {
+        Prune(&*best);  // asks no planner; it may be that there was no turn for it
     }
     return best->set;
 }

@@ -1,7 +1,6 @@
 // Which candidates to take under a budget, from what plans are made of.
 //
-//   collect: each statement planned with all its candidates, then without those that were used,
-//            and so on; then with each of the useful ones alone
+//   collect: what each statement's plans are made of (gather.h)
 //   choose:  the best set by what is known: a statement costs what the cheapest plan costs that
 //            needs nothing beyond the set
 //   check:   each statement planned with the chosen set, and with what could be added to it;
@@ -23,14 +22,14 @@ class Improver {
     Improver(WhatIf& port, const Workload& workload, PriceCache& cache, const CandidateFacts& facts,
              int64_t deadline_ms);
 
-    /// Asks the planner what the candidates are good for.
-    void Collect();
+    /// Asks the planner what the candidates are good for (gather.h).
+    void Collect(const IndexSet* fresh);
 
     /// The best set found for the budget, beginning at each of `starts` and at nothing. Its members
     /// are planned together. Throws Error.
     IndexSet Choose(const SearchLimits& limits, const std::vector<IndexSet>& starts);
 
-    bool is_complete() const { return is_complete_; }
+    bool is_complete() const { return is_complete_ && is_all_collected_; }
 
   private:
     struct State {
@@ -41,8 +40,6 @@ class Improver {
     };
 
     bool IsLate();
-    void CollectPairs();
-    bool StepDown(const CachedPrice& price, const IndexSet& kept, IndexSet* node) const;
     State Evaluate(const IndexSet& set) const;
     void ListMoves();
     double CostWith(const State& state, const IndexSet& set, const IndexSet& changed) const;
@@ -65,6 +62,7 @@ class Improver {
     SearchLimits limits_;
     std::vector<IndexSet> moves_;  // what to add together
     bool is_complete_ = true;
+    bool is_all_collected_ = true;
 };
 
 }  // namespace upkeep::advisor

@@ -70,10 +70,18 @@ class Narrower {
         with.Add(narrow);
         double loss = facts_.write_costs[narrow] - facts_.write_costs[wide];
         for (size_t item = 0; item < workload_.items.size(); ++item) {
-            const IndexSet& concerned = cache_.concerned(item);
-            if (concerned.Has(wide) || concerned.Has(narrow)) {
+            // Planned with the set alone: to walk down from all candidates takes ten times as long.
+            // Who does without the wide one does without the narrow one.
+            if (!cache_.concerned(item).Has(wide)) {
+                continue;
+            }
+            const CachedPrice& now = cache_.PriceExactly(item, chosen);
+            if (now.Uses(wide)) {
                 loss += workload_.items[item].weight *
-                        (cache_.Price(item, with).cost - cache_.Price(item, chosen).cost);
+                        (cache_.PriceExactly(item, with).cost - now.cost);
+                if (loss >= limits_.min_saving) {
+                    break;  // enough to stay
+                }
             }
         }
         return loss;

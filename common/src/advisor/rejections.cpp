@@ -278,7 +278,7 @@ class Rejections {
         Rejection row = RowOf(collection_.facts().specs[candidate]);
         row.candidate = candidate;
         row.cost_after = worth.cost;
-        row.size_bytes = collection_.facts().sizes[candidate];
+        row.size_bytes = collection_.facts().shown_sizes[candidate];
         row.interest = baseline() - worth.cost > kSameCost * baseline() ? Interest::kSaves
                                                                         : Interest::kUseless;
         row.because = WhyNotAlone(candidate, worth);

@@ -20,7 +20,8 @@ namespace upkeep::advisor {
 struct CandidateFacts {
     std::vector<IndexSpec> specs;
     std::vector<std::vector<size_t>> items;  // statements each concerns
-    std::vector<double> sizes;               // bytes, > 0
+    std::vector<double> sizes;               // bytes, > 0, with what it may turn out larger
+    std::vector<double> shown_sizes;         // without
     std::vector<double> write_costs;  // weighted, added by the workload's writes; 0 if not priced
     std::vector<bool> are_writes_priced;
     // Weighted write cost by (candidate, item), only where not zero.

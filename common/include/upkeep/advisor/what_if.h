@@ -271,6 +271,8 @@ class WhatIf {
 
     /// Estimated bytes of the index once built (B-tree deduplication counted).
     virtual double SizeBytes(IndexId index) = 0;
+    /// How much larger it may turn out: what counts against a budget, and is not shown.
+    virtual double SizeDoubtBytes(IndexId /*index*/) { return 0; }
 
     /// Cost that the index adds to one execution of a writing statement, in PriceWith's unit;
     /// nullopt: this port cannot say.
