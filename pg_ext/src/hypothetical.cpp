@@ -153,7 +153,9 @@ IndexOptInfo* ToIndexInfo(PlannerInfo* root, const HypotheticalIndex& index, Oid
     info->rel = rel;
     info->relam = index.access_method;
     FillColumns(index, relid, rel, info);
-    const double share = PredicateSelectivity(root, rel, info->indpred);
+    // An index that is there tells the planner how many rows it has, whatever the statistics say.
+    const double share =
+        index.is_share_counted ? index.share : PredicateSelectivity(root, rel, info->indpred);
     const IndexPages size = EstimatePages(index, relid, rel->tuples * share);
     info->pages = static_cast<BlockNumber>(size.pages);
     info->tuples = size.tuples;

@@ -12,8 +12,10 @@ extern "C" {
 #include "access/transam.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/plancat.h"
 #include "utils/builtins.h"
@@ -294,6 +296,51 @@ const char* SampleOf(Oid relid, double wanted, double* part) {
     const double rows = RowsOfTable(relid, &pages);
     *part = rows <= wanted ? 1 : wanted / rows;
     return FromSample(relid, rows, wanted);
+}
+
+namespace {
+
+/// Does it look at what something makes of a column? Of that there are no statistics, as a rule.
+bool ComputesValue(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    switch (nodeTag(node)) {
+        case T_FuncExpr:
+        case T_CoerceViaIO:
+        case T_ArrayCoerceExpr:
+        case T_CaseExpr:
+        case T_CoalesceExpr:
+        case T_MinMaxExpr:
+        case T_SubscriptingRef:
+            return true;
+        case T_OpExpr:
+            return reinterpret_cast<OpExpr*>(node)->opresulttype != BOOLOID ||
+                   WalkExpression(node, ComputesValue, context);
+        default:
+            return WalkExpression(node, ComputesValue, context);
+    }
+}
+
+}  // namespace
+
+double CountedShare(Oid relid, List* predicate) {
+    auto* whole = reinterpret_cast<Node*>(predicate);
+    if (predicate == NIL || !ComputesValue(whole, nullptr) || CallsOthers(whole, nullptr)) {
+        return -1;
+    }
+    double pages = 0;
+    const double rows = RowsOfTable(relid, &pages);
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql,
+                     "SELECT pg_catalog.count(*)::pg_catalog.float8,"
+                     " pg_catalog.count(*) FILTER (WHERE %s)::pg_catalog.float8 %s",
+                     deparse_expression(reinterpret_cast<Node*>(make_ands_explicit(predicate)),
+                                        deparse_context_for("sampled", relid), false, false),
+                     FromSample(relid, rows, kExpressionRows));
+    const CellTable<double> got = Select<double>(sql.data, {}, FloatCell);
+    return got.rows == 1 && got.cells[0] > 0 ? got.cells[1] / got.cells[0] : -1;
 }
 
 bool NeedsSample(const HypotheticalIndex& index) {

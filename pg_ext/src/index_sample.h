@@ -17,6 +17,10 @@ bool CallsOthers(Node* node, void* context);
 /// table that has not changed; *part: the share of all rows.
 const char* SampleOf(Oid relid, double wanted, double* part);
 
+/// The share of the rows for which the predicate (Vars numbered 1) holds, counted in a sample; -1:
+/// the statistics tell it, as it compares columns as they are, or it may not be evaluated.
+double CountedShare(Oid relid, List* predicate);
+
 /// Is there anything that only a sample can tell?
 bool NeedsSample(const HypotheticalIndex& index);
 

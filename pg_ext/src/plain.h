@@ -147,10 +147,11 @@ struct HypotheticalIndex {
     Oid tablespace;
     KnownSizes* sizes;
     Oid access_method;
-    int pages_per_range;  // BRIN; 0: the default
-    double heap_pages;    // of the table, 0: not asked
-    Oid gin_key_type;     // what the operator class stores; InvalidOid: the column's type
-    double share;         // of the rows that the predicate keeps; 0: not asked
+    int pages_per_range;    // BRIN; 0: the default
+    double heap_pages;      // of the table, 0: not asked
+    Oid gin_key_type;       // what the operator class stores; InvalidOid: the column's type
+    double share;           // of the rows that the predicate keeps; 0: not asked
+    bool is_share_counted;  // in a sample: the statistics do not know it
     GinSample sample;
     KeySample* key_samples;  // by position, or nullptr
 };

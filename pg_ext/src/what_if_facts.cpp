@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "index_sample.h"
 #include "other_sizes.h"
 #include "what_if_port.h"
 
@@ -156,6 +157,10 @@ double PgWhatIf::ShareOfCondition(Oid relid, const PlainOffer& condition) {
     const ScratchContext scratch;
     List* predicate = condition.predicate;
     const double rows = RowsOf(relid);
+    const Result<double> counted = InSubtransaction([=] { return CountedShare(relid, predicate); });
+    if (counted.ok() && counted.value() >= 0) {
+        return shares_[key] = counted.value();
+    }
     const Result<double> share =
         InSubtransaction([=] { return PredicateShare(relid, predicate, rows); });
     return shares_[key] = share.ok() ? share.value() : -1;

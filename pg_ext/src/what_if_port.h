@@ -72,6 +72,7 @@ class PgWhatIf : public advisor::WhatIf {
     Result<advisor::Explained> Explain(advisor::StatementId statement,
                                        std::span<const advisor::IndexId> indexes) override;
     double SizeBytes(advisor::IndexId index) override;
+    double SizeDoubtBytes(advisor::IndexId index) override;
     std::optional<double> WriteCost(advisor::IndexId index,
                                     advisor::StatementId statement) override;
     bool IsPriceMinimal() const override { return true; }

@@ -192,7 +192,8 @@ double DeadEntriesCost(const EntryFacts& index, double entries) {
 
 EntryFacts FactsOfAssumed(const HypotheticalIndex& index, double rows) {
     EntryFacts facts = {};
-    facts.share = PredicateShare(index.relid, index.predicate, rows);
+    facts.share =
+        index.is_share_counted ? index.share : PredicateShare(index.relid, index.predicate, rows);
     const IndexPages size = EstimatePages(index, index.relid, rows * facts.share);
     facts.pages = size.pages;
     facts.tuples = size.tuples;
