@@ -54,6 +54,25 @@ class Bench:
             for name, _ in made:
                 self.run(f"DROP INDEX {name}")
 
+    def advise(self, name, kinds, baseline):
+        """Is a set over its budget, and each budget's cost with the set built, as a share of the baseline."""
+        self.run("SET client_min_messages = debug1")
+        started = time.monotonic()
+        curve = self.run("SELECT budget_bytes, size_bytes, cost_after, create_sqls FROM upkeep.advise_budget_curve("
+                         "%s, NULL, %s::bigint[], 3, '60 s', kinds => %s)", self.queries, [mb * MB for mb in BUDGETS], kinds)
+        print(f"advise_budget_curve, {name}: {time.monotonic() - started:.2f} s;", self.connection.notices[-1].strip(), flush=True)
+        self.run("SET client_min_messages = notice")
+        is_over, shares = False, {}
+        for budget, said, cost, sqls in curve:
+            real, size = self.built(sqls)
+            shares[budget] = real / baseline
+            is_over = is_over or size > budget
+            print(f"{budget // MB:5} MB: {real / baseline:.4f} built ({cost / baseline:.4f} said), {size / MB:.1f} MB built"
+                  f" ({said / MB:.1f} said), {len(sqls)} indexes", flush=True)
+            if "--show" in sys.argv:
+                print(*sqls, sep="\n", flush=True)
+        return is_over, shares
+
     # Extend
     def price(self, number, indexes):
         mine = tuple(sorted(index for index in indexes if index[0] in self.tables[number]))
@@ -106,21 +125,12 @@ def main():
     bench = Bench(os.environ["UPKEEP_TPCH"])
     baseline = bench.workload_cost()
     print(f"{len(bench.queries)} statements, cost without indexes {baseline:,.0f}", flush=True)
-    kinds = os.environ.get("UPKEEP_KINDS", "btree,covering").split(",")
-    bench.run("SET client_min_messages = debug1")
-    started = time.monotonic()
-    curve = bench.run("SELECT budget_bytes, size_bytes, cost_after, create_sqls FROM upkeep.advise_budget_curve("
-                      "%s, NULL, %s::bigint[], 3, '60 s', kinds => %s)", bench.queries, [mb * MB for mb in BUDGETS], kinds)
-    print(f"advise_budget_curve: {time.monotonic() - started:.2f} s;", bench.connection.notices[-1].strip(), flush=True)
-    bench.run("SET client_min_messages = notice")
-    failed = False
-    ours = {}
-    for budget, said, cost, sqls in curve:
-        real, size = bench.built(sqls)
-        ours[budget] = real / baseline
-        failed = failed or size > budget
-        print(f"{budget // MB:5} MB: {real / baseline:.4f} built ({cost / baseline:.4f} said), {size / MB:.1f} MB built"
-              f" ({said / MB:.1f} said), {len(sqls)} indexes", flush=True)
+    failed, ours = bench.advise("btree, covering", ["btree", "covering"], baseline)
+    if "--plain" not in sys.argv:
+        over, with_all = bench.advise("all kinds", None, baseline)
+        worse = [budget // MB for budget in ours if with_all[budget] > ours[budget]]
+        print(f"all kinds are worse than plain ones at: {worse or 'no budget'}", flush=True)
+        failed = failed or over or bool(worse)
     cache = os.environ.get("UPKEEP_TPCH_SIZES")
     if cache and os.path.exists(cache):
         bench.sizes = {(table, tuple(columns)): size for table, columns, size in json.load(open(cache, encoding="utf-8"))}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Index advice on TPC-H (scale UPKEEP_TPCH_SCALE, default 1) in a throw-away cluster, against a greedy advisor.
-# UPKEEP_TPCH names the folder with schema.sql and the queries q*.sql. Usage: run.sh [--alone]
+# UPKEEP_TPCH names the folder with schema.sql and the queries q*.sql. Usage: run.sh [--alone] [--plain] [--show]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${UPKEEP_TPCH:?name the folder with schema.sql and q*.sql}"
