@@ -131,17 +131,15 @@ bench-collapse: pg ## many distinct statements, three servers side by side (a mi
 bench-tpch: pg ## index advice on TPC-H, built for real, against a greedy advisor; UPKEEP_TPCH=FOLDER of the queries (half an hour)
 	@bash bench/tpch/run.sh $(BENCH_ARGS)
 
-<<<<<<< HEAD
 bench-findings: sqlite pg ## index_findings beside 5,000 captured statements, both hosts
 	@UPKEEP_BUILD=$(BUILD) /usr/bin/python3 -B bench/index_findings.py
 	@bash tests/pg/with_cluster.sh -c shared_preload_libraries=upkeep_preload /usr/bin/python3 -B bench/index_findings.py
-=======
+
 bench-star: pg ## index advice for 100 report statements over a snowflake of 25 tables, built for real (minutes)
 	@bash bench/star/run.sh
 
 bench-many: pg ## does advice for ten tables take longer beside 5,000 others? (minutes)
 	@bash tests/pg/with_cluster.sh -c max_locks_per_transaction=256 /usr/bin/python3 -B bench/advice/many.py
->>>>>>> 7746a8a (Measure star joins, all kinds on TPC-H, thousands of tables)
 
 bench-memory: pg ## 10 million statements through a backend: does it grow? (half an hour)
 	@UPKEEP_MEMORY_STATEMENTS=$${UPKEEP_MEMORY_STATEMENTS:-10000000} UPKEEP_SHOW_LOG=1 bash tests/pg/with_cluster.sh \

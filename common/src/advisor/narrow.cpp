@@ -59,7 +59,7 @@ class Narrower {
             cost += facts_.write_costs[c];
         }
         for (size_t item = 0; item < workload_.items.size(); ++item) {
-            cost += workload_.items[item].weight * cache_.Price(item, chosen).cost;
+            cost += workload_.items[item].weight * cache_.PriceExactly(item, chosen).cost;
         }
         return cost;
     }
@@ -79,9 +79,6 @@ class Narrower {
             if (now.Uses(wide)) {
                 loss += workload_.items[item].weight *
                         (cache_.PriceExactly(item, with).cost - now.cost);
-                if (loss >= limits_.min_saving) {
-                    break;  // enough to stay
-                }
             }
         }
         return loss;
