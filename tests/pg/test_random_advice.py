@@ -8,6 +8,7 @@ its seed; UPKEEP_RANDOM_ROUNDS=1 UPKEEP_RANDOM_SEED=<it> UPKEEP_RANDOM_SHOW=1 sh
 import io
 import os
 import pathlib
+import re
 import statistics
 import sys
 import unittest
@@ -29,6 +30,11 @@ def copy_text(value):
     if value is None:
         return "\\N"
     return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+
+
+def without_counts(advice):
+    """A warning names the scans of an existing index, and each plan that looks up the ends of a column is one more."""
+    return [row[:-1] + (re.sub(r"\d+ scans of it", "scans of it", row[-1]),) for row in advice]
 
 
 class RandomAdvice(Asks):
@@ -73,7 +79,7 @@ class RandomAdvice(Asks):
         advice = self.rows(ADVICE, *arguments)
         again = self.rows(ADVICE, *arguments)
         self.assertNotIn("time_limit ended", str(advice) + str(again), "too slow a machine to compare answers")
-        self.assertEqual(again, advice, "the same call, another answer")
+        self.assertEqual(without_counts(again), without_counts(advice), "the same call, another answer")
         writes = [row[4] or 0 for row in advice]
         if SHOW:
             self.show(case, arguments, before, advice)

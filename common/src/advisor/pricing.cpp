@@ -33,6 +33,19 @@ class Pricer {
         }
     }
 
+    /// Drops what no plan of the final set uses, where there was no time to ask what is missed.
+    void DropUnusedIfLate(IndexSet* chosen) {
+        if (!IsLate()) {
+            return;
+        }
+        for (const size_t c : chosen->Members()) {
+            if (std::none_of(facts_.items[c].begin(), facts_.items[c].end(),
+                             [&](size_t item) { return final_.at(item)->Uses(c); })) {
+                chosen->Remove(c);
+            }
+        }
+    }
+
     /// Drops, one by one, the index that is missed least, while it is missed too little.
     void DropWeak(IndexSet* chosen) {
         while (!IsLate()) {
@@ -325,6 +338,7 @@ std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, Price
     Pricer pricer(port, workload, cache, facts, limits);
     pricer.ReplanAll(chosen);
     pricer.DropWeak(&chosen);
+    pricer.DropUnusedIfLate(&chosen);
     for (;;) {
         if (chosen.IsEmpty() || pricer.DoesHarm(chosen)) {
             return {};  // a host whose plans get worse with more indexes; first of all, do no harm

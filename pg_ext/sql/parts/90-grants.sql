@@ -28,10 +28,6 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON upkeep.connections, upkeep.connection_summary, upkeep.connection_limits,
     upkeep.running_statements, upkeep.lock_tree, upkeep.reap_rules, upkeep.reap_log, upkeep.pools
     TO pg_monitor;
-    upkeep.running_statements, upkeep.lock_tree, upkeep.reap_rules, upkeep.reap_log,
-    upkeep.pools TO pg_monitor;
-    upkeep.running_statements, upkeep.lock_tree, upkeep.reap_rules, upkeep.pools,
-    upkeep.reap_log TO pg_monitor;
 GRANT EXECUTE ON FUNCTION upkeep.connections(), upkeep.connection_summary(),
     upkeep.connection_limits(), upkeep.running_statements(), upkeep.lock_tree(), upkeep.pools(),
     upkeep.advise_pool(integer, integer, integer, text) TO pg_monitor;
