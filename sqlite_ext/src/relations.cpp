@@ -92,6 +92,41 @@ advisor::IndexSpec SpecOf(const CatalogIndex& index, const std::vector<CatalogCo
     return spec;
 }
 
+IndexShape ShapeOfSpec(const advisor::IndexSpec& spec, const RelationState& relation) {
+    IndexShape shape;
+    shape.predicate = spec.predicate;
+    const auto add = [&](int column) {
+        const CatalogColumn& key = relation.columns.at(static_cast<size_t>(column));
+        shape.keys.push_back({Quoted(key.name), key.collation, column});
+    };
+    for (const advisor::IndexKey& part : spec.keys) {
+        if (part.column < 0) {
+            shape.keys.push_back({part.expression, "BINARY", -2});
+        } else {
+            add(part.column);
+        }
+    }
+    for (const int column : spec.include) {
+        add(column);
+    }
+    return shape;
+}
+
+std::string SpecSql(const advisor::IndexSpec& spec, const RelationState& relation) {
+    std::string keys;
+    auto add = [&](const std::string& key) { keys += (keys.empty() ? "" : ", ") + key; };
+    for (const advisor::IndexKey& key : spec.keys) {
+        add((key.column < 0 ? "(" + key.expression + ")"
+                            : Quoted(relation.columns.at(static_cast<size_t>(key.column)).name)) +
+            (key.descending ? " DESC" : ""));
+    }
+    for (const int column : spec.include) {
+        add(Quoted(relation.columns.at(static_cast<size_t>(column)).name));
+    }
+    return " ON " + Quoted(relation.table) + "(" + keys + ")" +
+           (spec.predicate.empty() ? "" : " WHERE " + spec.predicate);
+}
+
 health::IndexDescription DescribeSpec(const advisor::IndexSpec& spec,
                                       const RelationState& relation) {
     health::IndexDescription index;

@@ -67,6 +67,9 @@ std::string QuotedIfNeeded(std::string_view name);
 IndexShape ShapeOf(const CatalogIndex& index, const std::vector<CatalogColumn>& columns);
 advisor::IndexSpec SpecOf(const CatalogIndex& index, const std::vector<CatalogColumn>& columns,
                           advisor::RelationId relation);
+/// The same of a proposed index, and what stands behind its name in CREATE INDEX.
+IndexShape ShapeOfSpec(const advisor::IndexSpec& spec, const RelationState& relation);
+std::string SpecSql(const advisor::IndexSpec& spec, const RelationState& relation);
 /// A proposed index in the words of the inventory. Included columns are keys here; an expression is
 /// taken to be equal to no other one.
 health::IndexDescription DescribeSpec(const advisor::IndexSpec& spec,

@@ -55,6 +55,7 @@ class Replica {
 
     /// Does the schema have a sqlite_stat1, so that its indexes are planned with statistics?
     bool HasStatistics(const std::string& schema) const;
+    bool HasAnyStatistics() const { return !analysed_.empty(); }
     /// Rows of the table by the database's own statistics.
     std::optional<double> AnalysedRows(std::string_view schema, std::string_view table) const;
 

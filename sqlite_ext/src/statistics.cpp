@@ -11,6 +11,8 @@ namespace {
 
 // Estimates this close to the number of rows mean unique. Source: measured, sqlite-notes 2.3
 constexpr double kUniqueRatio = 0.97;
+// What a skip-scan may look better by than by independent keys: planners turn on little.
+constexpr double kSkipMargin = 0.5;
 // A value that fills this share of the sample, and so many rows, is frequent.
 constexpr double kFrequentRatio = 0.1, kFrequentRows = 20;
 // Header of a leaf and of an interior page, cell pointer, child pointer; bytes.
@@ -169,7 +171,7 @@ double Statistics::IndexRows(const IndexShape& index) {
     return std::max(0.0, std::round(rows() * Share(PartialRows(index.predicate))));
 }
 
-std::string Statistics::Stat1(const IndexShape& index, double table_rows) {
+std::string Statistics::Stat1(const IndexShape& index, double table_rows, bool is_independent) {
     const RowSet& rows = PartialRows(index.predicate);
     const double found_rows = IndexRows(index);
     if (table_rows <= 0 || (found_rows == 0 && sample_.IsWhole())) {
@@ -180,9 +182,12 @@ std::string Statistics::Stat1(const IndexShape& index, double table_rows) {
     std::string stat = std::to_string(static_cast<int64_t>(total));
     double smallest = 1;
     std::vector<KeyExpression> prefix;
+    double product = 1;
     for (size_t i = 0; i < index.keys.size(); ++i) {
         prefix.push_back(index.keys[i]);
-        const double found = Distinct(prefix, rows);
+        product *= is_independent ? Distinct({index.keys[i]}, rows) : 1;
+        const double found =
+            is_independent ? std::min(product, found_rows) : Distinct(prefix, rows);
         const bool is_whole = index.is_unique && i + 1 == index.keys.size();
         // What is unique in the sampled table is unique in the one the statistics speak of.
         const bool is_unique = is_whole || found >= kUniqueRatio * found_rows;
@@ -193,6 +198,9 @@ std::string Statistics::Stat1(const IndexShape& index, double table_rows) {
         double average = std::ceil(total / std::round(distinct));
         if (average == 2 && total * 10 <= distinct * 11) {
             average = 1;
+        }
+        if (is_independent && i > 0) {
+            average = std::ceil(average * kSkipMargin);
         }
         stat += " " + std::to_string(static_cast<int64_t>(average));
     }

@@ -2,6 +2,7 @@
 #include "what_if.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -11,6 +12,7 @@
 #include "analysis.h"
 #include "index_inventory.h"
 #include "kinds.h"
+#include "other_state.h"
 #include "relations.h"
 #include "sql_text.h"
 #include "upkeep/base/text.h"
@@ -35,10 +37,13 @@ struct StatementState {
     PricedStatement priced;
     std::map<RelationId, TableWrite> writes;
     std::optional<double> written_rows;  // by one execution; asked once
+    // Without new indexes, as the database is and in its other state; asked once.
+    std::optional<double> cost_before, other_cost_before;
 };
 
 struct IndexState {
     HypotheticalIndex index;
+    HypotheticalIndex wary;  // … with statistics that a skip-scan looks best with
     RelationId relation = -1;
     IndexShape shape;
     std::optional<IndexWrites> writes;                 // asked once
@@ -52,6 +57,7 @@ class SqliteWhatIf : public advisor::WhatIf {
           catalog_(db),
           replica_(db, catalog_),
           relations_(db, catalog_, replica_),
+          planners_(db, catalog_, replica_.HasAnyStatistics()),
           probe_(db, "SELECT 1") {}
 
     Result<Statement> Analyse(std::string_view text) override;
@@ -72,6 +78,8 @@ class SqliteWhatIf : public advisor::WhatIf {
     std::optional<health::IndexDescription> Describe(const IndexSpec& spec) const override {
         return DescribeSpec(spec, relations_.at(spec.relation));
     }
+    bool DependsOnOrder() const override { return true; }
+    bool IsPlanCheap() const override { return true; }
     int64_t ElapsedMs() const override;
     bool ShouldStop() override;
 
@@ -83,9 +91,10 @@ class SqliteWhatIf : public advisor::WhatIf {
     };
 
     Recorder& recorder();
-    Result<Planned> Plan(StatementId statement, std::span<const IndexId> indexes);
+    Result<Planned> Plan(StatementId statement, std::span<const IndexId> indexes,
+                         OtherState* other = nullptr);
+    Result<double> CostBefore(StatementId statement, OtherState* other);
     IndexId AddIndex(HypotheticalIndex index, RelationId relation, IndexShape shape);
-    std::string SpecSql(const IndexSpec& spec) const;
     void AddMentions(const std::vector<Mention>& mentions, Statement* statement,
                      StatementState* state);
     std::vector<RelationId> Written(const Touched& touched, StatementState* state);
@@ -96,6 +105,7 @@ class SqliteWhatIf : public advisor::WhatIf {
     Replica replica_;
     std::unique_ptr<Recorder> recorder_;
     Relations relations_;
+    PlannerPool planners_;
     Stmt probe_;
     std::deque<StatementState> statements_;
     std::deque<IndexState> indexes_;          // stable addresses: the replica keeps some
@@ -196,30 +206,18 @@ std::vector<RelationId> SqliteWhatIf::Written(const Touched& touched, StatementS
     return written;
 }
 
-std::string SqliteWhatIf::SpecSql(const IndexSpec& spec) const {
-    const RelationState& relation = relations_.at(spec.relation);
-    std::string keys;
-    auto add = [&](const std::string& key) { keys += (keys.empty() ? "" : ", ") + key; };
-    for (const advisor::IndexKey& key : spec.keys) {
-        add((key.column < 0 ? "(" + key.expression + ")"
-                            : Quoted(relation.columns.at(static_cast<size_t>(key.column)).name)) +
-            (key.descending ? " DESC" : ""));
-    }
-    for (const int column : spec.include) {
-        add(Quoted(relation.columns.at(static_cast<size_t>(column)).name));
-    }
-    return " ON " + Quoted(relation.table) + "(" + keys + ")" +
-           (spec.predicate.empty() ? "" : " WHERE " + spec.predicate);
-}
-
 IndexId SqliteWhatIf::AddIndex(HypotheticalIndex index, RelationId relation, IndexShape shape) {
     RelationState& state = relations_.at(relation);
-    if (replica_.HasStatistics(state.schema) && state.statistics != nullptr) {
+    HypotheticalIndex wary = index;
+    if (state.statistics != nullptr) {
         const double rows =
             replica_.AnalysedRows(state.schema, state.table).value_or(state.statistics->rows());
         index.stat = state.statistics->Stat1(shape, rows);
+        wary = index;
+        wary.stat = state.statistics->BestStat1(shape, rows);
     }
-    indexes_.push_back({std::move(index), relation, std::move(shape), std::nullopt, {}});
+    indexes_.push_back(
+        {std::move(index), std::move(wary), relation, std::move(shape), std::nullopt, {}});
     return static_cast<IndexId>(indexes_.size() - 1);
 }
 
@@ -248,7 +246,7 @@ Result<IndexId> SqliteWhatIf::Declare(const IndexSpec& spec) {
         return Error(Code::kUnsupported, "no index on " + relation.facts.display_name + ": " +
                                              relation.facts.no_index_because);
     }
-    const std::string tail = SpecSql(spec);
+    const std::string tail = SpecSql(spec, relation);
     const std::string key = relation.schema + tail;
     const auto known = by_text_.find(key);
     if (known != by_text_.end()) {
@@ -263,21 +261,7 @@ Result<IndexId> SqliteWhatIf::Declare(const IndexSpec& spec) {
     if (!tried.ok()) {
         return Error(Code::kUnsupported, tried.error().message());
     }
-    IndexShape shape;
-    shape.predicate = spec.predicate;
-    for (const advisor::IndexKey& part : spec.keys) {
-        const int column = part.column < 0 ? -2 : part.column;
-        shape.keys.push_back(
-            {column < 0 ? part.expression
-                        : Quoted(relation.columns[static_cast<size_t>(column)].name),
-             column < 0 ? "BINARY" : relation.columns[static_cast<size_t>(column)].collation,
-             column});
-    }
-    for (const int column : spec.include) {
-        const CatalogColumn& included = relation.columns.at(static_cast<size_t>(column));
-        shape.keys.push_back({Quoted(included.name), included.collation, column});
-    }
-    const IndexId id = AddIndex(std::move(index), spec.relation, std::move(shape));
+    const IndexId id = AddIndex(std::move(index), spec.relation, ShapeOfSpec(spec, relation));
     by_text_.emplace(key, id);
     return id;
 }
@@ -318,28 +302,33 @@ Result<IndexId> SqliteWhatIf::DeclareSql(std::string_view create_index) {
 }
 
 Result<SqliteWhatIf::Planned> SqliteWhatIf::Plan(StatementId statement,
-                                                 std::span<const IndexId> indexes) {
+                                                 std::span<const IndexId> indexes,
+                                                 OtherState* other) {
     const StatementState& state = statements_.at(static_cast<size_t>(statement));
     std::set<TableKey> tables = state.tables;
     IndexShapes shapes;
     for (const RelationId id : state.relations) {
         shapes.insert(relations_.at(id).shapes.begin(), relations_.at(id).shapes.end());
     }
-    std::vector<IndexId> sorted(indexes.begin(), indexes.end());
-    std::sort(sorted.begin(), sorted.end());
     std::vector<const HypotheticalIndex*> wanted;
-    for (const IndexId id : sorted) {
+    for (const IndexId id : indexes) {
         const IndexState& index = indexes_.at(static_cast<size_t>(id));
-        wanted.push_back(&index.index);
+        wanted.push_back(MaySkip(state.priced, index.index, index.shape) ? &index.wary
+                                                                         : &index.index);
         tables.insert(KeyOf(index.index.schema, index.index.table));
         shapes.emplace(index.index.name, index.shape);
     }
-    replica_.Show(tables, wanted);
+    Replica& replica =
+        other == nullptr ? *planners_.Of(static_cast<size_t>(statement)).now : other->replica();
+    if (other != nullptr) {
+        other->Meet(state.relations, &relations_);
+    }
+    replica.Show(tables, wanted, other == nullptr || other->knows_new());
     std::vector<std::string> names;
     for (const auto& [name, shape] : shapes) {
         names.push_back(name);
     }
-    Result<std::vector<PlanNode>> plan = ReadPlan(replica_.db(), state.text, names);
+    Result<std::vector<PlanNode>> plan = ReadPlan(replica.db(), state.text, names);
     if (!plan.ok()) {
         return plan.error();
     }
@@ -350,16 +339,39 @@ Result<SqliteWhatIf::Planned> SqliteWhatIf::Plan(StatementId statement,
     return planned;
 }
 
-Result<Price> SqliteWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
-    Result<Planned> planned = Plan(statement, indexes);
-    if (!planned.ok()) {
-        return planned.error();
+Result<double> SqliteWhatIf::CostBefore(StatementId statement, OtherState* other) {
+    StatementState& state = statements_.at(static_cast<size_t>(statement));
+    std::optional<double>& cost = other == nullptr ? state.cost_before : state.other_cost_before;
+    if (!cost) {
+        const Result<Planned> planned = Plan(statement, {}, other);
+        if (!planned.ok()) {
+            return planned.error();
+        }
+        cost = planned.value().cost;
     }
-    Price price{planned.value().cost, {}};
+    return *cost;
+}
+
+/// Choices are told of the mean of both states, and of harm in either.
+Result<Price> SqliteWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
+    Price price;
+    std::array<double, 2> costs{};
+    std::set<std::string> used;
+    for (OtherState* state : {static_cast<OtherState*>(nullptr),
+                              planners_.Of(static_cast<size_t>(statement)).other.get()}) {
+        const Result<Planned> planned = Plan(statement, indexes, state);
+        const Result<double> before = CostBefore(statement, state);
+        if (!planned.ok() || !before.ok()) {
+            return planned.ok() ? before.error() : planned.error();
+        }
+        costs[state == nullptr ? 0 : 1] = planned.value().cost;
+        used.insert(planned.value().used.begin(), planned.value().used.end());
+        price.harm = std::max(price.harm, HarmOf(planned.value().cost, before.value()));
+    }
+    price.cost = costs[0];
+    price.elsewhere = (costs[1] - costs[0]) / 2;
     for (const IndexId id : indexes) {
-        const std::string& name = indexes_.at(static_cast<size_t>(id)).index.name;
-        const std::vector<std::string>& used = planned.value().used;
-        if (std::find(used.begin(), used.end(), name) != used.end()) {
+        if (used.count(indexes_.at(static_cast<size_t>(id)).index.name) > 0) {
             price.used.push_back(id);
         }
     }

@@ -206,8 +206,31 @@ bool IsProvidedBy(const ExistingIndex& existing, const IndexSpec& spec, bool has
 
 namespace {
 
+// Rows of each value of the leading key from which a planner may skip over it.
+// Source: whereLoopAddBtreeIndex() of SQLite 3.40.
+constexpr double kSkipRows = 18;
+
+/// Could a plan skip over the leading key to one that the use compares? Good for nothing that a
+/// candidate is made for, but a planner that errs may do it, and make the statement slower.
+bool MaySkipTo(const IndexSpec& spec, const Relation& relation, const RelationUse& use) {
+    if (spec.relation != use.relation || spec.keys.size() < 2 || spec.keys.front().column < 0) {
+        return false;
+    }
+    const double distinct =
+        relation.columns[static_cast<size_t>(spec.keys.front().column)].distinct_count;
+    return distinct > 0 && relation.rows >= kSkipRows * distinct &&
+           std::any_of(spec.keys.begin() + 1, spec.keys.end(), [&](const IndexKey& key) {
+               return key.column >= 0 &&
+                      std::any_of(use.predicates.begin(), use.predicates.end(),
+                                  [&](const Predicate& p) { return p.column == key.column; });
+           });
+}
+
 /// Can the candidate matter to this use?
-bool IsAskedFor(const IndexSpec& spec, const RelationUse& use) {
+bool IsAskedFor(const WhatIf& port, const IndexSpec& spec, const RelationUse& use) {
+    if (!port.IsPriceMinimal() && MaySkipTo(spec, port.relation(spec.relation), use)) {
+        return true;
+    }
     if (IsOfOtherKind(spec)) {
         return ConcernsOtherKind(spec, use);
     }
@@ -235,7 +258,7 @@ std::vector<Candidate> GenerateCandidates(const WhatIf& port, const Workload& wo
             for (const size_t i : items) {
                 const std::vector<RelationUse>& uses = workload.items[i].statement.uses;
                 if (std::any_of(uses.begin(), uses.end(), [&](const RelationUse& use) {
-                        return IsAskedFor(candidate.spec, use);
+                        return IsAskedFor(port, candidate.spec, use);
                     })) {
                     candidate.items.push_back(i);
                 }

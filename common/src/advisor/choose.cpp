@@ -201,7 +201,8 @@ Choice ChooseForBudgets(Collection& collection, const AdviseOptions& options,
     std::vector<IndexSet> starts;
     std::optional<Choice> first;
     std::optional<IndexSet> fresh;
-    if (!plain.empty() && plain.size() < count) {
+    // Where plans are cheap the search asks about every candidate, and needs no such help.
+    if (!plain.empty() && plain.size() < count && !collection.port().IsPlanCheap()) {
         const int64_t now = collection.port().ElapsedMs();
         first =
             ChoosePlain(collection, plain, budgets, now + std::max<int64_t>(until_ms - now, 0) / 2);

@@ -19,8 +19,10 @@ PriceCache::PriceCache(Planner& planner, const Workload& workload, std::vector<I
     for (size_t item = 0; item < concerned.size(); ++item) {
         trees_.push_back({std::move(concerned[item]), {}, {}, {}});
         Learn(trees_.back(), IndexSet(ids_.size()),
-              CachedPrice{
-                  workload_.items[item].FearedBaseline(), {}, workload_.items[item].baseline_cost});
+              CachedPrice{workload_.items[item].FearedBaseline(),
+                          {},
+                          workload_.items[item].baseline_cost,
+                          workload_.items[item].baseline_risk});
     }
 }
 
@@ -30,9 +32,27 @@ CachedPrice PriceCache::Plan(size_t item, const IndexSet& set) {
         ids.push_back(ids_[candidate]);
     }
     std::sort(ids.begin(), ids.end());
+    return PlanWith(item, set, ids);
+}
+
+const CachedPrice& PriceCache::PriceInOrder(size_t item, const std::vector<size_t>& order) {
+    IndexSet set(ids_.size());
+    std::vector<IndexId> ids;
+    for (const size_t candidate : order) {
+        if (trees_[item].concerned.Has(candidate)) {
+            set.Add(candidate);
+            ids.push_back(ids_[candidate]);
+        }
+    }
+    return prices_.emplace_back(PlanWith(item, set, ids));
+}
+
+CachedPrice PriceCache::PlanWith(size_t item, const IndexSet& set,
+                                 const std::vector<IndexId>& ids) {
     planner_.NoteHits(hits_);
     const upkeep::advisor::Price price = planner_.Plan(workload_, workload_.items[item], ids);
-    CachedPrice cached{price.cost + price.risk, {}, price.cost};
+    CachedPrice cached{
+        price.cost + price.risk + price.elsewhere, {}, price.cost, price.risk, price.harm};
     for (const IndexId id : price.used) {
         // Only what was offered counts, or the walk down the tree might not end.
         const auto known = candidate_of_.find(id);
@@ -117,6 +137,22 @@ const CachedPrice& PriceCache::KnownPrice(size_t item, const IndexSet& set) cons
     throw Error(Code::kInternal, "no plan of this statement is known");  // the baseline always is
 }
 
+/// The way that all questions begin with, down to the plan that uses none.
+void PriceCache::WalkDown(size_t item) {
+    Tree& tree = trees_[item];
+    tree.is_walked = true;
+    IndexSet node = tree.concerned;
+    for (;;) {
+        const CachedPrice& price = PriceExactly(item, node);
+        if (price.used.empty()) {
+            return;
+        }
+        for (const size_t used : price.used) {
+            node.Remove(used);
+        }
+    }
+}
+
 const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
     Tree& tree = trees_[item];
     const IndexSet target = set & tree.concerned;
@@ -130,8 +166,15 @@ const CachedPrice& PriceCache::Price(size_t item, const IndexSet& set) {
     }
     const int64_t hits_before = hits_;
     const int64_t calls_before = planner_.calls();
+    if (planner_.IsPlanCheap() && !tree.is_walked) {
+        WalkDown(item);
+    }
     IndexSet node = tree.concerned;
     for (;;) {
+        // Where plans are cheap, one more on the way costs no less than the answer itself.
+        if (planner_.IsPlanCheap() && tree.planned.find(node) == tree.planned.end()) {
+            node = target;
+        }
         const CachedPrice& price = PriceExactly(item, node);
         bool is_wanted = true;
         for (const size_t used : price.used) {

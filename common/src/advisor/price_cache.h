@@ -24,9 +24,12 @@
 namespace upkeep::advisor {
 
 struct CachedPrice {
-    double cost = 0;           // of one execution, unweighted, Price::risk included: for choices
+    double cost = 0;           // of one execution, unweighted, with Price::risk and elsewhere: for
+                               // choices
     std::vector<size_t> used;  // candidate numbers, ascending
     double planned = 0;        // the planner's own price: what it minimises, and what is shown
+    double risk = 0;           // of Price
+    double harm = 0;
 
     bool Uses(size_t candidate) const;
 };
@@ -56,6 +59,9 @@ class PriceCache {
     /// The same from a plan made with exactly this set, now or earlier in this call.
     const CachedPrice& PriceExactly(size_t item, const IndexSet& set);
 
+    /// The same with the members made in the order of `order`; planned now, and not remembered.
+    const CachedPrice& PriceInOrder(size_t item, const std::vector<size_t>& order);
+
     /// The same, always planned now.
     const CachedPrice& Replan(size_t item, const IndexSet& set);
 
@@ -79,9 +85,12 @@ class PriceCache {
         std::unordered_map<IndexSet, const CachedPrice*, IndexSet::Hash> planned;
         std::unordered_map<IndexSet, const CachedPrice*, IndexSet::Hash> answered;
         std::vector<Atom> atoms;
+        bool is_walked = false;
     };
 
+    void WalkDown(size_t item);
     CachedPrice Plan(size_t item, const IndexSet& set);
+    CachedPrice PlanWith(size_t item, const IndexSet& set, const std::vector<IndexId>& ids);
     const CachedPrice& Learn(Tree& tree, const IndexSet& key, CachedPrice price);
 
     Planner& planner_;

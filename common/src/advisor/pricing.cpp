@@ -11,6 +11,8 @@ namespace {
 
 // A price that differs by less is the same price (sums of doubles in another order).
 constexpr double kSamePrice = 1e-9;
+// By so much the order of creation may make the workload dearer.
+constexpr double kOrderTolerance = 1.001;
 
 /// The planner's own price, and the same with Price::risk.
 struct Cost {
@@ -46,6 +48,27 @@ class Pricer {
         }
     }
 
+    /// Drops, one by one, of the indexes that a harmed statement uses what is missed least.
+    void DropHarmful(IndexSet* chosen) {
+        for (;;) {
+            std::optional<size_t> worst;
+            double worst_loss = std::numeric_limits<double>::infinity();
+            for (const auto& [item, price] : final_) {
+                for (const size_t c : price->harm > 0 ? price->used : std::vector<size_t>()) {
+                    const double loss = Loss(*chosen, c);
+                    if (chosen->Has(c) && loss < worst_loss) {
+                        worst = c;
+                        worst_loss = loss;
+                    }
+                }
+            }
+            if (!worst) {
+                return;
+            }
+            Drop(*worst, chosen);
+        }
+    }
+
     /// Drops, one by one, the index that is missed least, while it is missed too little.
     void DropWeak(IndexSet* chosen) {
         while (!IsLate()) {
@@ -57,7 +80,7 @@ class Pricer {
                     return;
                 }
                 const double loss = Loss(*chosen, c);
-                if (loss < worst_loss) {
+                if (loss < worst_loss && !HarmsWithout(*chosen, c)) {
                     worst = c;
                     worst_loss = loss;
                 }
@@ -106,8 +129,35 @@ class Pricer {
         return cost.planned >= baseline.planned || cost.feared >= baseline.feared;
     }
 
-    /// Largest saving first, each on top of those before.
+    /// The order of creation: largest saving first, each on top of those before; where that makes
+    /// plans dearer, the order in which the set was planned.
     std::vector<size_t> Order(const IndexSet& chosen) {
+        std::vector<size_t> order = OrderBySaving(chosen);
+        if (!port_.DependsOnOrder() || IsLate()) {
+            return order;
+        }
+        double cost = 0;
+        double bar = 0;
+        bool harms = false;
+        std::map<size_t, const CachedPrice*> in_order = final_;
+        for (auto& [item, price] : in_order) {
+            if (cache_.concerned(item).Meets(chosen)) {
+                const CachedPrice& before = *price;
+                price = &cache_.PriceInOrder(item, order);
+                cost += workload_.items[item].weight * price->cost;
+                bar += workload_.items[item].weight * before.cost;
+                harms = harms || price->harm > before.harm;
+            }
+        }
+        if (harms || cost > bar * kOrderTolerance) {
+            return chosen.Members();
+        }
+        final_ = std::move(in_order);
+        return order;
+    }
+
+  private:
+    std::vector<size_t> OrderBySaving(const IndexSet& chosen) const {
         std::vector<size_t> rest = chosen.Members();
         std::vector<size_t> order;
         IndexSet prefix(cache_.candidate_count());
@@ -128,6 +178,7 @@ class Pricer {
         return order;
     }
 
+  public:
     std::vector<PricedIndex> Rows(const std::vector<size_t>& order) {
         std::vector<PricedIndex> rows;
         IndexSet prefix(cache_.candidate_count());
@@ -161,6 +212,17 @@ class Pricer {
         for (const size_t item : facts_.items[candidate]) {
             Replan(item, *chosen);
         }
+    }
+
+    /// Would a statement be harmed by the others if this one went?
+    bool HarmsWithout(const IndexSet& chosen, size_t candidate) {
+        IndexSet without = chosen;
+        without.Remove(candidate);
+        return std::any_of(
+            facts_.items[candidate].begin(), facts_.items[candidate].end(), [&](size_t item) {
+                const CachedPrice& now = *final_.at(item);
+                return now.Uses(candidate) && cache_.PriceExactly(item, without).harm > now.harm;
+            });
     }
 
     /// Weighted cost of the workload with the set that was planned last.
@@ -199,6 +261,7 @@ class Pricer {
         without.Remove(candidate);
         double loss = -facts_.write_costs[candidate];
         double planned_loss = loss;
+        double risk_loss = 0;
         for (const size_t item : facts_.items[candidate]) {
             const CachedPrice& now = *final_.at(item);
             if (!now.Uses(candidate)) {
@@ -208,9 +271,11 @@ class Pricer {
             const double more = then.cost - now.cost;
             loss += workload_.items[item].weight * more;
             planned_loss += workload_.items[item].weight * (then.planned - now.planned);
+            risk_loss += workload_.items[item].weight * (then.risk - now.risk);
             losses_[{candidate, item}] = workload_.items[item].weight * more;
         }
         planned_losses_[candidate] = planned_loss;
+        risk_losses_[candidate] = risk_loss;
         return planned_loss < 0 ? std::min(loss, planned_loss) : loss;
     }
 
@@ -279,11 +344,15 @@ class Pricer {
     void AddRisk(PricedIndex* row) const {
         const auto planned = planned_losses_.find(row->candidate);
         const double least = limits_.LeastOf(row->cost_before);
-        row->is_for_risk = planned != planned_losses_.end() && planned->second < least &&
-                           TotalLoss(row->candidate) - facts_.write_costs[row->candidate] >= least;
+        const bool is_for_more =
+            planned != planned_losses_.end() && planned->second < least &&
+            TotalLoss(row->candidate) - facts_.write_costs[row->candidate] >= least;
+        const auto risk = risk_losses_.find(row->candidate);
+        row->is_for_risk = is_for_more && risk != risk_losses_.end() && risk->second > 0;
+        row->is_for_elsewhere = is_for_more && !row->is_for_risk;
         for (const size_t item : facts_.items[row->candidate]) {
             const CachedPrice& price = *final_.at(item);
-            if (!price.Uses(row->candidate) || price.cost <= price.planned) {
+            if (!price.Uses(row->candidate) || price.risk <= 0) {
                 continue;
             }
             (workload_.items[item].is_check ? row->checks : row->risky).push_back(item);
@@ -325,6 +394,7 @@ class Pricer {
     std::map<size_t, const CachedPrice*> final_;          // by item, with the whole set
     std::map<std::pair<size_t, size_t>, double> losses_;  // (candidate, item), weighted
     std::map<size_t, double> planned_losses_;             // by candidate, writes counted
+    std::map<size_t, double> risk_losses_;                // … of Price::risk
 };
 
 }  // namespace
@@ -337,9 +407,10 @@ std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, Price
     }
     Pricer pricer(port, workload, cache, facts, limits);
     pricer.ReplanAll(chosen);
-    pricer.DropWeak(&chosen);
-    pricer.DropUnusedIfLate(&chosen);
     for (;;) {
+        pricer.DropHarmful(&chosen);
+        pricer.DropWeak(&chosen);
+        pricer.DropUnusedIfLate(&chosen);
         if (chosen.IsEmpty() || pricer.DoesHarm(chosen)) {
             return {};  // a host whose plans get worse with more indexes; first of all, do no harm
         }
@@ -348,7 +419,6 @@ std::vector<PricedIndex> PriceRows(WhatIf& port, const Workload& workload, Price
             !pricer.DropWeakRow(rows, &chosen)) {
             return rows;
         }
-        pricer.DropWeak(&chosen);  // what they lost without each other may be another now
     }
 }
 

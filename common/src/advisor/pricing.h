@@ -28,6 +28,7 @@ struct PricedIndex {
     std::vector<size_t> risky = {};   // statements whose plan with the whole set walks along it
                                       // and hopes to meet a LIMIT early
     std::vector<size_t> checks = {};  // items for whose own look-ups it is there (is_check)
+    bool is_for_elsewhere = false;    // as is_for_risk, because of Price::elsewhere
 };
 
 /// Prices `chosen` by plans made with exactly the sets in question (after the deadline: the final

@@ -129,6 +129,10 @@ std::vector<std::string> RiskWarnings(const Workload& workload, const PricedInde
             "by the planner's prices alone it saves too little: without it a walk along another "
             "index is hoped to meet its LIMIT early, and may not");
     }
+    if (row.is_for_elsewhere) {
+        warnings.emplace_back(
+            "with the statistics as they are it saves too little: it is here for after ANALYZE");
+    }
     if (!row.risky.empty()) {
         warnings.push_back("the price of " + StatementNames(workload, row.risky) +
                            " hopes to meet a LIMIT early in a walk along it: slower where the "

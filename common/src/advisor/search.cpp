@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "relieve.h"
+
 namespace upkeep::advisor {
 
 namespace {
@@ -11,6 +13,13 @@ namespace {
 // An index gives way to a narrower one if the statements that use it cost no more: not more than
 // rounding, so that the choice stays no worse than either greedy.
 constexpr double kTieShare = 1e-9;
+// What a step weighs that would harm a statement: more than any gain, and still comparable.
+constexpr double kForbidden = 1e300;
+
+/// Would a statement be harmed more than now?
+bool Harms(const CachedPrice& now, const CachedPrice& then) {
+    return then.harm > now.harm;
+}
 
 /// Has `narrow` some of the keys of `wide`, and nothing else that differs?
 bool IsNarrower(const IndexSpec& narrow, const IndexSpec& wide) {
@@ -78,8 +87,11 @@ double Search::Gain(const State& state, size_t candidate) {
     with.Add(candidate);
     double gain = -facts_.write_costs[candidate];
     for (const size_t item : facts_.items[candidate]) {
-        gain +=
-            workload_.items[item].weight * (state.prices[item]->cost - PriceOf(item, with).cost);
+        const CachedPrice& then = PriceOf(item, with);
+        if (Harms(*state.prices[item], then)) {
+            return -kForbidden;
+        }
+        gain += workload_.items[item].weight * (state.prices[item]->cost - then.cost);
     }
     return gain;
 }
@@ -90,8 +102,11 @@ double Search::Loss(const State& state, size_t candidate) {
     double loss = -facts_.write_costs[candidate];
     for (const size_t item : facts_.items[candidate]) {
         if (state.prices[item]->Uses(candidate)) {
-            loss += workload_.items[item].weight *
-                    (PriceOf(item, without).cost - state.prices[item]->cost);
+            const CachedPrice& then = PriceOf(item, without);
+            if (Harms(*state.prices[item], then)) {
+                return kForbidden;
+            }
+            loss += workload_.items[item].weight * (then.cost - state.prices[item]->cost);
         }
     }
     return loss;
@@ -122,33 +137,61 @@ void Search::Change(State* state, size_t candidate, bool is_added) {
     }
 }
 
-/// Adds the best candidate that fits, until none saves enough.
+/// The candidate that looks best; what is stale counts as it did before. nullopt: none saves
+/// enough.
+std::optional<size_t> Search::Best(const State& state, bool is_per_byte) const {
+    std::optional<size_t> best;
+    double best_key = 0;
+    for (size_t c = 0; c < facts_.sizes.size(); ++c) {
+        const double delta = state.deltas[c];
+        const double key = is_per_byte ? delta / facts_.sizes[c] : delta;
+        if (delta >= limits_.LeastOf(state.cost) && key > best_key && !state.chosen.Has(c) &&
+            Fits(state.bytes + facts_.sizes[c])) {
+            best = c;
+            best_key = key;
+        }
+    }
+    return best;
+}
+
+/// Asks anew what the candidates that fit and are stale would save; false: no time left.
+bool Search::Refresh(State* state) {
+    for (size_t c = 0; c < facts_.sizes.size(); ++c) {
+        if (state->is_stale[c] && !state->chosen.Has(c) && Fits(state->bytes + facts_.sizes[c])) {
+            if (IsLate()) {
+                return false;
+            }
+            state->deltas[c] = Gain(*state, c);
+            state->is_stale[c] = false;
+        }
+    }
+    return true;
+}
+
+/// Adds the best candidate that fits, until none saves enough. What one saves falls nearly always
+/// as others are added; where a plan costs more than it finds, only what looks best is asked anew,
+/// and all once more before the end.
 void Search::Grow(State* state, bool is_per_byte) {
     ForgetDeltas(state);
-    for (;;) {
-        std::optional<size_t> best;
-        double best_key = 0;
-        for (size_t c = 0; c < facts_.sizes.size(); ++c) {
-            if (state->chosen.Has(c) || !Fits(state->bytes + facts_.sizes[c])) {
-                continue;
-            }
-            if (state->is_stale[c]) {
-                if (IsLate()) {
-                    return;
-                }
-                state->deltas[c] = Gain(*state, c);
-                state->is_stale[c] = false;
-            }
-            const double key = is_per_byte ? state->deltas[c] / facts_.sizes[c] : state->deltas[c];
-            if (state->deltas[c] >= limits_.LeastOf(state->cost) && key > best_key) {
-                best = c;
-                best_key = key;
-            }
+    const bool is_thorough = port_.IsPriceMinimal();
+    bool is_fresh = Refresh(state);
+    while (is_fresh) {
+        std::optional<size_t> best = Best(*state, is_per_byte);
+        if (!best || is_thorough) {
+            is_fresh = Refresh(state);
+            best = is_fresh ? Best(*state, is_per_byte) : std::nullopt;
         }
         if (!best) {
             return;
         }
-        Change(state, *best, /*is_added=*/true);
+        if (!state->is_stale[*best]) {
+            Change(state, *best, /*is_added=*/true);
+        } else if (IsLate()) {
+            return;
+        } else {
+            state->deltas[*best] = Gain(*state, *best);
+            state->is_stale[*best] = false;
+        }
     }
 }
 
@@ -190,7 +233,11 @@ bool Search::Replace(State* state, size_t wide, size_t narrow) {
         if (concerned.Has(wide) || concerned.Has(narrow)) {
             const double weight = workload_.items[item].weight;
             const CachedPrice& now = *state->prices[item];
-            loss += weight * (PriceOf(item, with).cost - now.cost);
+            const CachedPrice& then = PriceOf(item, with);
+            if (Harms(now, then)) {
+                return false;
+            }
+            loss += weight * (then.cost - now.cost);
             cost += now.Uses(wide) ? weight * now.cost : 0;
         }
     }
@@ -251,15 +298,16 @@ Search::State Search::FromAbove() {
             used.Add(c);
         }
     }
-    State state = Start(used);
-    EstimateLosses(used, &state);
+    const IndexSet harmless = Relieve(port_, workload_, cache_, facts_, limits_, used);
+    State state = Start(harmless);
+    EstimateLosses(harmless, &state);
     Shrink(&state);
     return state;
 }
 
 /// Grows a set that is known to be good, and keeps what is better than the best so far.
 void Search::ImproveFrom(const IndexSet& start, State* best) {
-    State state = Start(start);
+    State state = Start(Relieve(port_, workload_, cache_, facts_, limits_, start));
     Grow(&state, /*is_per_byte=*/true);
     ForgetDeltas(&state);
     Shrink(&state);

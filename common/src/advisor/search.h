@@ -75,6 +75,8 @@ class Search {
     /// The tree's price; once time is up the best that is known without the planner.
     const CachedPrice& PriceOf(size_t item, const IndexSet& set);
 
+    std::optional<size_t> Best(const State& state, bool is_per_byte) const;
+    bool Refresh(State* state);
     void Grow(State* state, bool is_per_byte);
     void Shrink(State* state);
     State FromAbove();

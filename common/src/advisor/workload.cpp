@@ -142,6 +142,7 @@ WorkloadItem ItemOf(Statement statement, const WorkloadStatement& given, size_t 
 void SetBaseline(const Price& price, WorkloadItem* item) {
     item->baseline_cost = price.cost;
     item->baseline_risk = price.risk;
+    item->baseline_elsewhere = price.elsewhere;
 }
 
 /// Prices the item; a sample that does not plan gives way to its text. Throws Error.
@@ -229,8 +230,9 @@ Price Planner::Plan(const Workload& workload, const WorkloadItem& item,
     if (!price.ok()) {
         throw StatementError(workload.is_numbered, item.number, price.error());
     }
-    if (!std::isfinite(price.value().cost) || price.value().cost < 0 ||
-        !std::isfinite(price.value().risk) || price.value().risk < 0) {
+    const Price& given = price.value();
+    if (!std::isfinite(given.cost + given.risk + given.elsewhere + given.harm) || given.cost < 0 ||
+        given.risk < 0 || given.cost + given.elsewhere < 0 || given.harm < 0) {
         throw StatementError(
             workload.is_numbered, item.number,
             Error(Code::kInternal, "the host gave a cost that is no number", "report this"));

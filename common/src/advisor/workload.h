@@ -31,9 +31,10 @@ struct WorkloadItem {
     double executions = 1;                   // as often an index is written for it
     double measured_time = 0;                // 0: not known; `weight` follows from it
     bool is_check = false;                   // one of WhatIf::ChecksOf the statement `number`
+    double baseline_elsewhere = 0;           // … and Price::elsewhere
 
     /// What choices compare with.
-    double FearedBaseline() const { return baseline_cost + baseline_risk; }
+    double FearedBaseline() const { return baseline_cost + baseline_risk + baseline_elsewhere; }
 };
 
 struct Workload {
@@ -60,6 +61,7 @@ class Planner {
     Price Plan(const Workload& workload, const WorkloadItem& item,
                std::span<const IndexId> indexes);
     int64_t calls() const { return calls_; }
+    bool IsPlanCheap() const { return port_.IsPlanCheap(); }
 
   private:
     WhatIf& port_;

@@ -172,6 +172,12 @@ struct Price {
     // if the rows that pass its filter are spread evenly, and they are not, or nobody knows.
     // Choices count it in, no figure that is shown does.
     double risk = 0;
+    // What choices count on top, of either sign, because the database may be in another state once
+    // the indexes exist (SQLite: analysed or not): half the way to the price there.
+    double elsewhere = 0;
+    // By how much the statement is too slow in the worse of these states, beside none of `indexes`;
+    // 0: it is not. Sets with harm are not advised.
+    double harm = 0;
 };
 
 struct Explained {
@@ -262,7 +268,7 @@ class WhatIf {
     /// Errors: as Analyse, and kInvalidArgument if it is no CREATE INDEX.
     virtual Result<IndexId> DeclareSql(std::string_view create_index) = 0;
 
-    /// Cost of the statement if, beside what exists, exactly `indexes` existed.
+    /// Cost of the statement if, beside what exists, exactly `indexes` existed, made in this order.
     /// Note: plans only, never executes.
     virtual Result<Price> PriceWith(StatementId statement, std::span<const IndexId> indexes) = 0;
 
@@ -281,6 +287,12 @@ class WhatIf {
     /// Is the price what the host's planner itself makes as small as it can, so that one more index
     /// never makes a plan dearer?
     virtual bool IsPriceMinimal() const { return false; }
+
+    /// Does a plan cost less than looking for one among many that are known?
+    virtual bool IsPlanCheap() const { return false; }
+
+    /// May the order in which indexes are made decide which of equally good ones a plan takes?
+    virtual bool DependsOnOrder() const { return false; }
 
     virtual Dialect dialect() const = 0;
     /// Why no index of this kind can be had in this database, with what would help; nullopt: it
