@@ -21,7 +21,7 @@ class LimitRisk(Asks):
         cls.run_on(cls.db, "VACUUM ANALYZE")
 
     def advise(self, table, ratio):
-        return self.dicts("SELECT * FROM upkeep.advise_indexes(%s, '{1,1}', kinds => '{btree}', min_saving_ratio => %s)",
+        return self.dicts("SELECT * FROM upkeep.advise_indexes(%s, '{100,1}', kinds => '{btree}', min_saving_ratio => %s)",
                           [DAY.format(table), POLL.format(table)], ratio)
 
     def test_waiting_rows_at_the_end(self):
