@@ -140,7 +140,10 @@ Result<Statement> SqliteWhatIf::Analyse(std::string_view text) {
         capture::Fingerprint(capture::Normalize(state.text, capture::SqlDialect::kSqlite));
     statement.written = Written(touched.value(), &state);
     for (const RelationId id : statement.written) {
-        state.priced.indexes_on_written += static_cast<double>(relations_.at(id).shapes.size());
+        const auto write = state.writes.find(id);
+        state.priced.indexes_on_written +=
+            write == state.writes.end() ? static_cast<double>(relations_.at(id).shapes.size())
+                                        : IndexesWritten(relations_.at(id), write->second);
     }
     // What virtual tables cannot serve (MATCH) is planned but proposes nothing.
     const Result<std::vector<Mention>> mentions = recorder().Record(RecordableText(state.text));

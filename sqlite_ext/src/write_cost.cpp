@@ -78,6 +78,15 @@ bool ReadsChanged(const IndexShape& index, const RelationState& relation, const 
     return false;
 }
 
+double IndexesWritten(const RelationState& relation, const TableWrite& write) {
+    const bool is_whole_row = write.inserts || write.deletes || write.changed.empty();
+    return static_cast<double>(
+        std::count_if(relation.shapes.begin(), relation.shapes.end(), [&](const auto& named) {
+            return is_whole_row || relation.statistics == nullptr ||
+                   ReadsChanged(named.second, relation, write);
+        }));
+}
+
 double IndexWriteCost(const IndexWrites& index, const TableWrite& write, bool is_read,
                       double rows) {
     if (write.clears) {

@@ -27,6 +27,10 @@ struct TableWrite {
     std::set<std::string> changed;  // lower-case columns that an UPDATE or upsert sets
 };
 
+/// Existing indexes that a row so written is written to: an UPDATE leaves those alone that do not
+/// read what it sets.
+double IndexesWritten(const RelationState& relation, const TableWrite& write);
+
 /// What one row, written once, costs one index.
 struct IndexWrites {
     double inserted = 0;
