@@ -65,8 +65,8 @@ const TextSetting kTextSettings[] = {
      &settings.workflow_profile, "corrected", PGC_USERSET, nullptr},
     {"upkeep.endpoint", "Route or action that the following statements belong to.",
      &settings.endpoint, "", PGC_USERSET, EndpointChanged},
-    {"upkeep.database", "Database that holds the reaper's rules and its log.", &settings.database, "postgres",
-     PGC_POSTMASTER, nullptr},
+    {"upkeep.database", "Database that holds the reaper's rules and its log.", &settings.database,
+     "postgres", PGC_POSTMASTER, nullptr},
 };
 
 struct BoolSetting {
@@ -84,8 +84,7 @@ const BoolSetting kBoolSettings[] = {
      &settings.capture_parameters, PGC_SUSET},
     {"upkeep.save", "Keeps statistics across a clean restart, in pg_stat/upkeep.stat.",
      &settings.save, PGC_SIGHUP},
-    {"upkeep.reaper", "Applies the rows of upkeep.reap_rules.", &settings.reaper,
-     PGC_SIGHUP},
+    {"upkeep.reaper", "Applies the rows of upkeep.reap_rules.", &settings.reaper, PGC_SIGHUP},
 };
 
 struct IntSetting {
@@ -105,7 +104,8 @@ const IntSetting kIntSettings[] = {
     {"upkeep.n_plus_one_threshold",
      "Repeats of one statement after another that make a finding; 0 turns this off.",
      &settings.n_plus_one_threshold, 0, 1000000, PGC_SUSET, 0},
-    {"upkeep.reaper_interval", "Time between two looks of the reaper while an end that is due is held back.",
+    {"upkeep.reaper_interval",
+     "Time between two looks of the reaper while an end that is due is held back.",
      &settings.reaper_interval_s, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},
     {"upkeep.max_statements", "Statements kept in shared memory.", &settings.max_statements, 100,
      1000000, PGC_POSTMASTER, 0},

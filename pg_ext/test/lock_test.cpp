@@ -1,4 +1,4 @@
-// Holds a lock that a statement has for microseconds only, so that a test can look at who waits for it.
+// Holds a lock that a statement has for microseconds only, so that a test can look at who waits.
 // SPDX-License-Identifier: PostgreSQL
 #include "pg.h"
 

@@ -20,7 +20,6 @@ using sessions::Outcome;
 using sessions::SessionKind;
 using sessions::SessionSnapshot;
 
-
 std::string FileOr(const std::string& file) {
     return file.empty() ? kInMemory : file;
 }

@@ -92,7 +92,7 @@ class SqliteWhatIf : public advisor::WhatIf {
 
     Recorder& recorder();
     Result<Planned> Plan(StatementId statement, std::span<const IndexId> indexes,
-                         OtherState* other = nullptr);
+                         OtherState* other = nullptr, bool is_wary = true);
     Result<double> CostBefore(StatementId statement, OtherState* other);
     IndexId AddIndex(HypotheticalIndex index, RelationId relation, IndexShape shape);
     void AddMentions(const std::vector<Mention>& mentions, Statement* statement,
@@ -306,7 +306,7 @@ Result<IndexId> SqliteWhatIf::DeclareSql(std::string_view create_index) {
 
 Result<SqliteWhatIf::Planned> SqliteWhatIf::Plan(StatementId statement,
                                                  std::span<const IndexId> indexes,
-                                                 OtherState* other) {
+                                                 OtherState* other, bool is_wary) {
     const StatementState& state = statements_.at(static_cast<size_t>(statement));
     std::set<TableKey> tables = state.tables;
     IndexShapes shapes;
@@ -316,8 +316,8 @@ Result<SqliteWhatIf::Planned> SqliteWhatIf::Plan(StatementId statement,
     std::vector<const HypotheticalIndex*> wanted;
     for (const IndexId id : indexes) {
         const IndexState& index = indexes_.at(static_cast<size_t>(id));
-        wanted.push_back(MaySkip(state.priced, index.index, index.shape) ? &index.wary
-                                                                         : &index.index);
+        wanted.push_back(is_wary && MaySkip(state.priced, index.index, index.shape) ? &index.wary
+                                                                                    : &index.index);
         tables.insert(KeyOf(index.index.schema, index.index.table));
         shapes.emplace(index.index.name, index.shape);
     }
@@ -384,7 +384,7 @@ Result<Price> SqliteWhatIf::PriceWith(StatementId statement, std::span<const Ind
 }
 
 Result<Explained> SqliteWhatIf::Explain(StatementId statement, std::span<const IndexId> indexes) {
-    Result<Planned> planned = Plan(statement, indexes);
+    Result<Planned> planned = Plan(statement, indexes, nullptr, /*is_wary=*/false);
     if (!planned.ok()) {
         return planned.error();
     }

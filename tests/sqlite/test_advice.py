@@ -82,7 +82,7 @@ class MillionRowsTest(host.Asks, unittest.TestCase):
                    self.rows("SELECT columns FROM upkeep_advise_indexes(?, NULL, 20000000)", statements)]
         self.assertEqual(len(advised), 1)
         self.assertNotIn(advised[0], because)
-        other = {("customer",), ("note",)} - set(advised)
+        other = {("customer",), ("note",)} - {advised[0][:1]}
         self.assertRegex(because[other.pop()], "^over budget")
         self.assertIn(("ordered_at",), because)
         self.assertEqual(rows, self.rows(ask, statements))

@@ -62,8 +62,7 @@ class Sampled(host.Asks, unittest.TestCase):
             self.assertFalse(self.is_generic(rows), rows)
             costs[value] = self.one_cost(QUERY.replace("?", f"'{value}'"))
             if rows:
-                self.assertAlmostEqual(rows[0]["cost_before"] / self.select_ms(), costs[value],
-                                       delta=costs[value] * 1e-6)
+                self.assertAlmostEqual(rows[0]["cost_before"], costs[value], delta=costs[value] * 1e-6)
             if value == SECRET:
                 self.assertIn("status", json.loads(rows[0]["columns"])[0])
         self.assertGreater(costs[COMMON], costs[SECRET])
@@ -101,13 +100,22 @@ class Sampled(host.Asks, unittest.TestCase):
         self.assertTrue(named)
         self.assertLessEqual(named, captured)
 
-    def test_weights_are_measured_times(self):
-        sql = "SELECT id FROM jobs WHERE priority = 7 AND note = 'a'"
-        for _ in range(20):
-            self.rows(sql)
+    def test_weights_are_shares_of_the_measured_time(self):
+        """All together cost what their executions cost; of that each has its part of the time."""
+        texts = ["SELECT id FROM jobs WHERE priority = 7", "SELECT count(*) FROM jobs WHERE note = 'b'"]
+        for text, times in zip(texts, (20, 3)):
+            for _ in range(times):
+                self.rows(text)
+        costs = [self.one_cost(text) for text in texts]
+        total = 20 * costs[0] + 3 * costs[1]
+        ms = [self.value("SELECT sum(total_ms) FROM upkeep_statements WHERE query LIKE ?", f"%{word}%jobs%")
+              for word in ("SELECT id", "count(*)")]
         rows = self.advice()
-        self.assertAlmostEqual(rows[0]["cost_before"], self.select_ms() * self.one_cost(sql),
-                               delta=rows[0]["cost_before"] * 1e-6)
+        self.assertAlmostEqual(rows[0]["cost_before"], total, delta=total * 1e-6)
+        row = next(row for row in rows if json.loads(row["columns"]) == ["priority"])
+        after = self.value("SELECT cost_after FROM upkeep_what_if(?, ?)", texts[0], json.dumps([row["create_sql"]]))
+        self.assertAlmostEqual(row["cost_before"] - row["cost_after"],
+                               total * ms[0] / sum(ms) * (1 - after / costs[0]), delta=total * 1e-6)
 
     def test_large_values_are_not_even_written_out(self):
         self.db.execute("CREATE TABLE b(id INTEGER PRIMARY KEY, x BLOB)")

@@ -2,7 +2,7 @@
 //
 //   candidates that were not chosen    each priced alone, and beside the chosen set
 //   kinds that were left out           priced alone
-//   what never became a candidate      existing index, no B-tree class, no index possible, no right
+//   what never became a candidate      never_considered.cpp
 //
 // SPDX-License-Identifier: PostgreSQL
 #include <algorithm>
@@ -19,6 +19,7 @@
 #include "ddl.h"
 #include "describe.h"
 #include "index_kind.h"
+#include "never_considered.h"
 #include "options.h"
 #include "read_options.h"
 #include "upkeep/advisor/advise.h"
@@ -39,19 +40,6 @@ constexpr double kFewValues = 20;
 constexpr double kSlower = 1.05;
 // Costs that differ by less are the same (sums of doubles in another order).
 constexpr double kSameCost = 1e-9;
-
-enum class Interest : uint8_t { kSaves, kCannot, kUseless };
-
-struct Rejection {
-    Interest interest = Interest::kUseless;
-    std::optional<size_t> candidate;  // of the collection, to be planned again when shown
-    std::string table;
-    TextArray columns;
-    std::string kind;
-    std::optional<double> cost_after;
-    std::optional<double> size_bytes;
-    std::string because;
-};
 
 std::string Percent(double ratio) {
     std::array<char, 64> buffer{};
@@ -83,10 +71,7 @@ class Rejections {
             }
         }
         AddLeftKinds();
-        AddNeverCandidates();
-        AddRefusals();
-        AddDeclined();
-        AddAllForbidden();
+        AddNeverConsidered(port_, options_, collection_, &rows_);
         Sort();
     }
 
@@ -262,20 +247,9 @@ class Rejections {
                             : "time_limit ended the search before it was tried";
     }
 
-    Rejection RowOf(const IndexSpec& spec) const {
-        const Relation& relation = port_.relation(spec.relation);
-        Rejection row;
-        row.table = relation.display_name;
-        for (const IndexKey& key : spec.keys) {
-            row.columns.push_back(KeyText(port_, relation, key));
-        }
-        row.kind = std::string(KindName(spec.kind));
-        return row;
-    }
-
     void AddCandidate(size_t candidate) {
         const Worth worth = Alone(candidate, false);
-        Rejection row = RowOf(collection_.facts().specs[candidate]);
+        Rejection row = RejectionOf(port_, collection_.facts().specs[candidate]);
         row.candidate = candidate;
         row.cost_after = worth.cost;
         row.size_bytes = collection_.facts().shown_sizes[candidate];
@@ -328,132 +302,12 @@ class Rejections {
         if (saving <= kSameCost * baseline()) {
             return;
         }
-        Rejection row = RowOf(candidate.spec);
+        Rejection row = RejectionOf(port_, candidate.spec);
         row.interest = Interest::kSaves;
         row.cost_after = baseline() - saving;
         row.size_bytes = port_.SizeBytes(id);
         row.because = "its kind is left out by kinds; writes are not counted";
         rows_.push_back(std::move(row));
-    }
-
-    /// Single columns that are compared or sorted and could never become a candidate.
-    void AddNeverCandidates() {
-        std::set<std::pair<RelationId, int>> seen;
-        for (const WorkloadItem& item : collection_.workload().items) {
-            for (const RelationUse& use : item.statement.uses) {
-                for (const Predicate& predicate : use.predicates) {
-                    if (seen.emplace(use.relation, predicate.column).second) {
-                        AddNeverCandidate(use.relation, predicate.column);
-                    }
-                }
-                for (const SortKey& key : use.order) {
-                    if (seen.emplace(use.relation, key.column).second) {
-                        AddNeverCandidate(use.relation, key.column);
-                    }
-                }
-            }
-        }
-    }
-
-    /// What the host says cannot be built although a reader may expect it.
-    void AddRefusals() {
-        std::set<std::tuple<RelationId, IndexKind, std::string>> seen;
-        for (const WorkloadItem& item : collection_.workload().items) {
-            for (const RelationUse& use : item.statement.uses) {
-                for (const KindRefusal& refusal : use.refusals) {
-                    if (!seen.emplace(use.relation, refusal.kind, refusal.key).second) {
-                        continue;
-                    }
-                    Rejection row;
-                    row.interest = Interest::kCannot;
-                    row.table = port_.relation(use.relation).display_name;
-                    row.columns = {refusal.key};
-                    row.kind = std::string(KindName(refusal.kind));
-                    row.because = refusal.because;
-                    rows_.push_back(std::move(row));
-                }
-            }
-        }
-    }
-
-    /// Candidates that the host would not assume, each with its own words.
-    void AddDeclined() {
-        for (const Declined& declined : collection_.declined()) {
-            Rejection row = RowOf(declined.spec);
-            row.interest = Interest::kCannot;
-            row.because = "no such index can be made: " + declined.why;
-            rows_.push_back(std::move(row));
-        }
-    }
-
-    void AddNeverCandidate(RelationId id, int column) {
-        const Relation& relation = port_.relation(id);
-        if (column < 0 || static_cast<size_t>(column) >= relation.columns.size()) {
-            return;
-        }
-        IndexSpec spec;
-        spec.relation = id;
-        IndexKey key;
-        key.column = column;
-        spec.keys.push_back(std::move(key));
-        Rejection row = RowOf(spec);
-        row.interest = Interest::kCannot;
-        if (!relation.no_index_because.empty()) {
-            row.because = "no index can be proposed here: " + relation.no_index_because;
-        } else if (!relation.columns[static_cast<size_t>(column)].is_orderable) {
-            row.because = "the type of this column has no B-tree operator class";
-        } else {
-            const auto existing = std::find_if(
-                relation.indexes.begin(), relation.indexes.end(), [&](const ExistingIndex& index) {
-                    return IsProvidedBy(index, spec, port_.dialect().has_nulls_order);
-                });
-            if (existing == relation.indexes.end()) {
-                return;
-            }
-            row.cost_after = baseline();
-            row.size_bytes = existing->size_bytes;
-            row.because = "existing index " + existing->name + " provides it already";
-        }
-        rows_.push_back(std::move(row));
-    }
-
-    void AddForbidden(const std::string& what) {
-        Rejection row;
-        row.interest = Interest::kCannot;
-        row.because = "insufficient_privilege: " + what;
-        rows_.push_back(std::move(row));
-    }
-
-    /// Captured statements that the caller may not run are left out of the advice: here they are.
-    void AddAllForbidden() {
-        if (!options_.skip_unusable) {
-            return;
-        }
-        constexpr const char* kOne = "a captured statement is not considered";
-        for (const int64_t fingerprint : port_.Forbidden()) {
-            AddForbidden(fingerprint == 0
-                             ? "captured statements that you may not see are not considered"
-                             : std::string(kOne) + ", fingerprint " + std::to_string(fingerprint) +
-                                   ": you have not the rights of the role that ran it");
-        }
-        std::set<std::string_view> kept;
-        for (const WorkloadItem& item : collection_.workload().items) {
-            kept.insert(options_.workload[item.number - 1].text);
-        }
-        for (const WorkloadStatement& given : options_.workload) {
-            if (!kept.insert(given.text).second) {
-                continue;
-            }
-            CheckStop(port_);
-            const Result<Statement> statement = port_.Analyse(given.text);
-            if (statement.ok() || statement.error().code() != Code::kPermissionDenied) {
-                continue;
-            }
-            AddForbidden(given.fingerprints.empty()
-                             ? kOne
-                             : std::string(kOne) + ", fingerprint " +
-                                   std::to_string(given.fingerprints.front()));
-        }
     }
 
     /// What saves most alone, then what could not be, then what is of no use.

@@ -31,7 +31,7 @@ struct HostFacts {
     bool keeps_pool_reports = false;   // what report_pool says is kept where others can read it
     std::string pool_reports_reason = {};
     std::string pool_reports_advice = {};
-    std::string reap_reason = {};      // in the host's words; empty: in ours
+    std::string reap_reason = {};  // in the host's words; empty: in ours
 };
 
 /// One row per feature: feature, available, tier, reason, how_to_enable.
