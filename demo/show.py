@@ -28,10 +28,15 @@ def sql(text, indent="    "):
 
 
 def broken(create_index):
-    """A long CREATE INDEX on two lines, still one statement."""
+    """A long CREATE INDEX on several lines, still one statement."""
     if len(create_index) + 6 <= WIDTH:
         return create_index
-    return create_index.replace(" ON ", "\n    ON ", 1)
+    head, rest = create_index.split(" ON ", 1)
+    if len(head) + 6 > WIDTH:
+        head = head.replace(" IF NOT EXISTS ", " IF NOT EXISTS\n    ", 1)
+    if len(rest) + 12 > WIDTH:
+        rest = rest.replace(" INCLUDE ", "\n    INCLUDE ", 1).replace(" WHERE ", "\n    WHERE ", 1)
+    return f"{head}\n    ON {rest}"
 
 
 def value(cell):

@@ -103,7 +103,9 @@ class Scenario(WhatIf):
         off = []
         for row in self.workload:
             text = row["postgres"]
-            advice = [index[0] for index in self.rows("SELECT create_sql FROM upkeep.advise_indexes(ARRAY[%s])", text)]
+            # what only the look-ups of foreign keys use, no plan shows: test_foreign_checks.py
+            advice = [index[0] for index in self.rows("SELECT create_sql FROM upkeep.advise_indexes(ARRAY[%s])"
+                                                      " WHERE warnings::text NOT LIKE '%%foreign key%%'", text)]
             if not advice:
                 continue
             predicted = self.what_if(text, advice)

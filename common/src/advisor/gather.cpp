@@ -123,6 +123,7 @@ std::vector<size_t> Gatherer::UsefulTo(size_t item) const {
     }
     std::sort(order.begin(), order.end());
     std::vector<size_t> useful;
+    useful.reserve(order.size());
     for (const auto& [rank, candidate] : order) {
         useful.push_back(candidate);
     }

@@ -233,6 +233,7 @@ Result<std::vector<health::IndexFinding>> FindJsonLookups(
     try {
         Search search(port);
         std::vector<const SentTexts*> costly_first;
+        costly_first.reserve(statements.size());
         for (const SentTexts& one : statements) {
             costly_first.push_back(&one);
         }

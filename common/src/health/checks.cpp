@@ -222,7 +222,7 @@ std::string RuleText(const Check& check) {
         }
         return text;
     };
-    const std::string words =
+    std::string words =
         check.good.empty()
             ? ""
             : "ok: " + list(check.good) + (check.bad.empty() ? "" : "; fail: " + list(check.bad));
