@@ -43,7 +43,7 @@ def step_advice(demo):
         show.note("- " + text)
     show.say()
     show.note("Each row has the statement that undoes it, too:")
-    show.sql("\n".join(row["drop_sql"] + ";" for row in reversed(demo.advice)))
+    show.sql("\n".join(show.broken(row["drop_sql"]) + ";" for row in reversed(demo.advice)))
 
 
 def step_applied(demo):

@@ -27,16 +27,16 @@ def sql(text, indent="    "):
     say(textwrap.indent(textwrap.dedent(text).strip(), indent))
 
 
-def broken(create_index):
-    """A long CREATE INDEX on several lines, still one statement."""
-    if len(create_index) + 6 <= WIDTH:
-        return create_index
-    head, rest = create_index.split(" ON ", 1)
+def broken(ddl):
+    """A long CREATE or DROP INDEX on several lines, still one statement."""
+    if len(ddl) + 6 <= WIDTH:
+        return ddl
+    head, on, rest = ddl.partition(" ON ")
     if len(head) + 6 > WIDTH:
-        head = head.replace(" IF NOT EXISTS ", " IF NOT EXISTS\n    ", 1)
+        head = head.replace(" EXISTS ", " EXISTS\n    ", 1)
     if len(rest) + 12 > WIDTH:
         rest = rest.replace(" INCLUDE ", "\n    INCLUDE ", 1).replace(" WHERE ", "\n    WHERE ", 1)
-    return f"{head}\n    ON {rest}"
+    return head + (f"\n   {on}{rest}" if on else "")
 
 
 def value(cell):
