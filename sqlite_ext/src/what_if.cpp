@@ -355,7 +355,8 @@ Result<double> SqliteWhatIf::CostBefore(StatementId statement, OtherState* other
     return *cost;
 }
 
-/// Choices are told of the mean of both states, and of harm in either.
+/// Choices are told of the mean of both states, and of harm in either; of the one between CREATE
+/// INDEX and the next ANALYZE only where that does not make up for it.
 Result<Price> SqliteWhatIf::PriceWith(StatementId statement, std::span<const IndexId> indexes) {
     Price price;
     std::array<double, 2> costs{};
@@ -369,7 +370,9 @@ Result<Price> SqliteWhatIf::PriceWith(StatementId statement, std::span<const Ind
         }
         costs[state == nullptr ? 0 : 1] = planned.value().cost;
         used.insert(planned.value().used.begin(), planned.value().used.end());
-        price.harm = std::max(price.harm, HarmOf(planned.value().cost, before.value()));
+        const double cost = state != nullptr && !state->knows_new() ? (costs[0] + costs[1]) / 2
+                                                                    : planned.value().cost;
+        price.harm = std::max(price.harm, HarmOf(cost, before.value()));
     }
     price.cost = costs[0];
     price.elsewhere = (costs[1] - costs[0]) / 2;

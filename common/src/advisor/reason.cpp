@@ -2,6 +2,8 @@
 #include "reason.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <set>
@@ -18,9 +20,17 @@ constexpr size_t kMaxSlowerLines = 5;  // statements that a row's warnings tell 
 constexpr double kSmallTableRows = 1000;
 constexpr size_t kManyIndexes = 8;
 constexpr double kSlowerRatio = 1.05;  // design §4
+constexpr double kMostTimes = 10;      // beyond that costs are told instead of a share
 
 std::string Plural(size_t count, const std::string& noun) {
     return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string TwoDigits(double cost) {
+    std::array<char, 64> buffer{};
+    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), cost,
+                                   std::chars_format::fixed, 2);
+    return end.ec == std::errc() ? std::string(buffer.data(), end.ptr) : "more";
 }
 
 std::string OrderText(const WhatIf& port, const Relation& relation, const Match& match) {
@@ -259,8 +269,12 @@ std::vector<std::vector<std::string>> SlowerWarnings(const Workload& workload,
         }
         std::string line = "makes " + StatementName(workload, item) + " (fingerprint " +
                            std::to_string(item.fingerprints.front()) + ") slower";
-        if (before > 0) {
+        // Of a write the planner prices next to nothing, and a share of that would frighten.
+        if (before > 0 && after <= kMostTimes * before) {
             line += " by " + std::to_string(std::llround((after / before - 1) * 100)) + " %";
+        } else if (before > 0) {
+            line += ": costs " + TwoDigits(item.baseline_cost * after / before) +
+                    " each time instead of " + TwoDigits(item.baseline_cost);
         }
         lines[course.worst_row].push_back(std::move(line));
     }

@@ -135,6 +135,10 @@ TEST_F(AdviseTest, WeighsWritesAgainstReads) {
     EXPECT_TRUE(Mentions(advice.indexes[0].warnings,
                          "makes statement 2 (fingerprint 1002) slower"
                          " by 100 %"));
+    port_.write_cost_per_key = 20;
+    EXPECT_TRUE(Mentions(Ask().indexes.at(0).warnings,
+                         "makes statement 2 (fingerprint 1002) slower: costs 21.00 each time "
+                         "instead of 1.00"));
     const double with_writes = advice.indexes[0].cost_after;
     port_.write_cost_per_key = 0;
     EXPECT_NEAR(Ask().indexes[0].cost_after, with_writes - 1000, 1e-6);
