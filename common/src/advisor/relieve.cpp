@@ -41,8 +41,13 @@ class Reliever {
 
     bool IsLate() { return port_.ElapsedMs() >= limits_.deadline_ms; }
 
+    /// Planned with that very set: harm in one state may come and go with what the plan of the
+    /// other does not use.
     const CachedPrice& PriceOf(size_t item, const IndexSet& set, bool is_guess = false) {
-        return is_guess || IsLate() ? cache_.KnownPrice(item, set) : cache_.Price(item, set);
+        if (is_guess || IsLate()) {
+            return cache_.KnownPrice(item, set);
+        }
+        return port_.DependsOnOrder() ? cache_.PriceExactly(item, set) : cache_.Price(item, set);
     }
 
     std::optional<size_t> MostHarmed(const IndexSet& set) {

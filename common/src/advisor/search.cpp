@@ -15,6 +15,8 @@ namespace {
 constexpr double kTieShare = 1e-9;
 // What a step weighs that would harm a statement: more than any gain, and still comparable.
 constexpr double kForbidden = 1e300;
+// Forbidden steps that are tried together with what relieves whom they harm, at one time.
+constexpr size_t kMostRelieved = 5;
 
 /// Would a statement be harmed more than now?
 bool Harms(const CachedPrice& now, const CachedPrice& then) {
@@ -96,6 +98,18 @@ double Search::Gain(const State& state, size_t candidate) {
     return gain;
 }
 
+/// What a forbidden candidate would save if nobody minded.
+double Search::GainWithHarm(const State& state, size_t candidate) {
+    IndexSet with = state.chosen;
+    with.Add(candidate);
+    double gain = -facts_.write_costs[candidate];
+    for (const size_t item : facts_.items[candidate]) {
+        gain +=
+            workload_.items[item].weight * (state.prices[item]->cost - PriceOf(item, with).cost);
+    }
+    return gain;
+}
+
 double Search::Loss(const State& state, size_t candidate) {
     IndexSet without = state.chosen;
     without.Remove(candidate);
@@ -168,6 +182,34 @@ bool Search::Refresh(State* state) {
     return true;
 }
 
+/// Adds one of the forbidden candidates that would save most, with what relieves whom it harms;
+/// false: none saves enough that way.
+bool Search::AddRelieved(State* state) {
+    std::vector<std::pair<double, size_t>> forbidden;
+    for (size_t c = 0; c < facts_.sizes.size(); ++c) {
+        if (state->deltas[c] == -kForbidden && !state->chosen.Has(c) &&
+            Fits(state->bytes + facts_.sizes[c]) && !IsLate()) {
+            const double gain = GainWithHarm(*state, c);
+            if (gain > 0 && gain >= limits_.LeastOf(state->cost)) {
+                forbidden.emplace_back(-gain, c);
+            }
+        }
+    }
+    std::sort(forbidden.begin(), forbidden.end());
+    forbidden.resize(std::min(forbidden.size(), kMostRelieved));
+    for (const auto& [rank, candidate] : forbidden) {
+        IndexSet with = state->chosen;
+        with.Add(candidate);
+        State tried = Start(Relieve(port_, workload_, cache_, facts_, limits_, with));
+        if (!IsLate() && Fits(tried.bytes) && tried.cost < state->cost &&
+            state->cost - tried.cost >= limits_.LeastOf(state->cost)) {
+            *state = std::move(tried);
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Adds the best candidate that fits, until none saves enough. What one saves falls nearly always
 /// as others are added; where a plan costs more than it finds, only what looks best is asked anew,
 /// and all once more before the end.
@@ -182,9 +224,11 @@ void Search::Grow(State* state, bool is_per_byte) {
             best = is_fresh ? Best(*state, is_per_byte) : std::nullopt;
         }
         if (!best) {
-            return;
-        }
-        if (!state->is_stale[*best]) {
+            if (!is_fresh || !AddRelieved(state)) {
+                return;
+            }
+            is_fresh = Refresh(state);
+        } else if (!state->is_stale[*best]) {
             Change(state, *best, /*is_added=*/true);
         } else if (IsLate()) {
             return;
@@ -233,7 +277,9 @@ bool Search::Replace(State* state, size_t wide, size_t narrow) {
         if (concerned.Has(wide) || concerned.Has(narrow)) {
             const double weight = workload_.items[item].weight;
             const CachedPrice& now = *state->prices[item];
-            const CachedPrice& then = PriceOf(item, with);
+            const CachedPrice& then = port_.DependsOnOrder() && !IsLate()
+                                          ? cache_.PriceExactly(item, with)
+                                          : PriceOf(item, with);
             if (Harms(now, then)) {
                 return false;
             }
@@ -340,7 +386,9 @@ IndexSet Search::Run(const std::vector<IndexSet>& starts) {
     }
     cache_.planner().NoteCost(best.cost);
     Simplify(&best);
-    return best.chosen;
+    // What is known of other sets need not hold there: see ReplanAll in pricing.cpp.
+    return port_.DependsOnOrder() ? Relieve(port_, workload_, cache_, facts_, limits_, best.chosen)
+                                  : best.chosen;
 }
 
 }  // namespace upkeep::advisor

@@ -77,6 +77,8 @@ class Search {
 
     std::optional<size_t> Best(const State& state, bool is_per_byte) const;
     bool Refresh(State* state);
+    double GainWithHarm(const State& state, size_t candidate);
+    bool AddRelieved(State* state);
     void Grow(State* state, bool is_per_byte);
     void Shrink(State* state);
     State FromAbove();
