@@ -323,6 +323,7 @@ class SettingTest(Base):
                                     "time.sleep(0.03)\n")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    @unittest.skipIf(host.UNDER_ASAN, "does not end there: see docs/known-gaps.md")
     def test_a_child_starts_without_and_gets_its_own(self):
         self.add("a")
         done = self.run_program(
