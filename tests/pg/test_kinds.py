@@ -58,7 +58,7 @@ class Kinds(Asks):
         self.assertAlmostEqual(row["cost_after"], plan["Total Cost"], delta=0.05 * plan["Total Cost"] + slack)
         if size_within is not None:
             print(f"measured: {self.name_of(row)}: {row['size_bytes'] / size:.3f} of the real size")
-            self.assertAlmostEqual(row["size_bytes"], size, delta=max(size_within * size, 8192), msg=row["create_sql"])
+            self.assertAlmostEqual(row["size_bytes"], size, delta=size_within * size, msg=row["create_sql"])
         what_if = self.dicts("SELECT * FROM upkeep.what_if(%s, %s)", statement,
                              [row["create_sql"].replace(" CONCURRENTLY", "")])[0]
         self.assertEqual(what_if["used_indexes"], [self.name_of(row)])
@@ -81,6 +81,7 @@ class Partial(Kinds):
         " ELSE 'done' END, i % 200 = 0, CASE WHEN i % 20 = 0 THEN i / 2 END,"
         " '2024-01-01'::timestamptz + (i * 7919 % 1000003) * interval '1 second', repeat('n', 60)"
         f" FROM generate_series(1, {ROWS}) AS i",
+        "ALTER TABLE jobs ALTER status SET STATISTICS 1000",  # all rows: the size of a few pages is no matter of luck
         "VACUUM ANALYZE jobs",
     )
 
